@@ -1,0 +1,7 @@
+/** The one door to core. */
+export type { Actor } from './access/actor.ts'
+export type { Change, Core, Declared, DefinitionInput, DefinitionPatch, ListOptions, Plan, Problem } from './core.ts'
+export { type ErrorBody, type ErrorCode, errorTable, HubError, hintOf, toErrorBody } from './errors.ts'
+export { newId } from './id.ts'
+export * from './ports.ts'
+export * from './shapes.ts'
