@@ -170,6 +170,7 @@ export const InterruptOption = z.object({
 export type InterruptOption = z.infer<typeof InterruptOption>
 
 export const ApprovalStatus = z.enum(['pending', 'decided', 'expired', 'cancelled'])
+export type ApprovalStatus = z.infer<typeof ApprovalStatus>
 
 /** What a run waits for. A permission is decided by option; a question may also be answered by a message to the session. */
 export const Approval = z.object({
@@ -287,6 +288,7 @@ export const Token = z.object({
 export type Token = z.infer<typeof Token>
 
 export const UsageBy = z.enum(['agent', 'runtime', 'session', 'user', 'day'])
+export type UsageBy = z.infer<typeof UsageBy>
 export const UsageReport = z.object({
   by: UsageBy,
   since: z.string().nullable(),
