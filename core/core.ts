@@ -121,8 +121,10 @@ export interface Core {
   gateway: {
     /** What a session token stands for; throws unauthenticated when it is unknown, expired, revoked or for another purpose. */
     session(token: string, purpose: 'model' | 'mcp'): Promise<{ sessionId: string; runId: string; agentId: string; model: string | null }>
-    /** Where runtimes find the relay, once it listens. */
+    /** Where runtimes find the relay, once it listens: `{baseUrl}/{provider}/v1/...`, the provider being the part of the model before the slash. */
     setModelEndpoint(baseUrl: string): void
+    /** One metered model call of a run: added to what was metered before. The run shows the greater of metered and runtime-reported. */
+    record(runId: string, call: { input_tokens: number; output_tokens: number; cache_read_tokens: number; cache_write_tokens: number }): Promise<void>
   }
   /** A runtime's callback: verified by its adapter, stored, answered. */
   receiveCallback(runtimeId: string, request: Request): Promise<{ status: number }>
