@@ -1,4 +1,5 @@
-// Prints `N passed, N failed` from vitest's own report. A skipped test counts as failed: in CI everything must run.
+// `node summary.mjs REPORT CODE`: prints `N passed, N failed` from vitest's own report and exit code.
+// A skipped test counts as failed: in CI everything must run.
 import { readFileSync } from 'node:fs'
 
 let report
@@ -26,7 +27,8 @@ for (const file of report.testResults) {
     console.error(`failed: ${file.name}: ${file.message}`)
   }
 }
-if (!report.success && failed === 0) {
+// An unhandled rejection is in the exit code only.
+if ((!report.success || process.argv[3] !== '0') && failed === 0) {
   failed = 1
   console.error('failed: an error outside of the tests; see above')
 }
