@@ -5,3 +5,5 @@ export { type ErrorBody, type ErrorCode, errorTable, HubError, hintOf, toErrorBo
 export { newId } from './id.ts'
 export * from './ports.ts'
 export * from './shapes.ts'
+// Named, since ports.ts passes these on as types only and would hide that they are schemas too.
+export { Capabilities, Health, Usage } from './shapes.ts'

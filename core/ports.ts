@@ -151,6 +151,8 @@ export type RuntimeHost = {
 export type RuntimeKind<Settings extends z.ZodType = z.ZodType> = {
   kind: string
   title: string
+  /** A runtime of this kind is registered under this name on every hub, with default settings. */
+  builtIn?: string
   settings: Settings
   /** What this kind can do with these settings. */
   capabilities(settings: z.infer<Settings>): Capabilities

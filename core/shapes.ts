@@ -88,7 +88,7 @@ const stored = {
   id: z.string(),
   name: Name,
   version: z.number().int(),
-  managed_by: z.enum(['api', 'config']),
+  managed_by: z.enum(['api', 'config', 'hub']).describe('Who may change it: the API, signalbox.yaml (only by apply), or the hub (built in; both may).'),
   created_at: z.string(),
   updated_at: z.string(),
 }

@@ -12,7 +12,7 @@ const declared = <T extends Definition>() => ({
   name: text('name').notNull(),
   version: integer('version').notNull(),
   definition: jsonb('definition').$type<T>().notNull(),
-  managedBy: text('managed_by', { enum: ['api', 'config'] }).notNull(),
+  managedBy: text('managed_by', { enum: ['api', 'config', 'hub'] }).notNull(),
   createdAt: at('created_at').notNull().defaultNow(),
   updatedAt: at('updated_at').notNull().defaultNow(),
   deletedAt: at('deleted_at'),
@@ -95,7 +95,8 @@ export const runs = pgTable(
     agentId: text('agent_id').notNull().references(() => agents.id),
     agentVersion: integer('agent_version').notNull(),
     runtimeId: text('runtime_id').notNull().references(() => runtimes.id),
-    placement: text('placement'),
+    /** First come, first served within a session and an agent. */
+    position: bigint('position', { mode: 'number' }).generatedAlwaysAsIdentity().notNull(),
     status: text('status', { enum: ['queued', 'running', 'awaiting_input', 'succeeded', 'failed', 'cancelled'] }).notNull(),
     /** How far towards the runtime: nothing sent, ref stored and maybe sent, accepted. */
     phase: text('phase', { enum: ['new', 'starting', 'started'] }).notNull().default('new'),
@@ -111,6 +112,8 @@ export const runs = pgTable(
     requestDigest: text('request_digest'),
     ref: jsonb('ref').$type<Ref>(),
     cursor: text('cursor'),
+    /** The last event that `cursor` covers: text after it is told again by the runtime and skipped. */
+    cursorSeq: integer('cursor_seq').notNull().default(0),
     holder: text('holder'),
     fence: integer('fence').notNull().default(0),
     leaseUntil: at('lease_until'),
@@ -136,8 +139,8 @@ export const runs = pgTable(
     finishedAt: at('finished_at'),
   },
   (t) => [
-    index('runs_queue').on(t.agentId, t.id).where(sql`status = 'queued'`),
-    index('runs_open').on(t.sessionId, t.id).where(sql`status in ('queued', 'running', 'awaiting_input')`),
+    index('runs_queue').on(t.agentId, t.position).where(sql`status = 'queued'`),
+    index('runs_open').on(t.sessionId, t.position).where(sql`status in ('queued', 'running', 'awaiting_input')`),
     index('runs_held').on(t.leaseUntil).where(sql`status in ('running', 'awaiting_input')`),
     index('runs_session').on(t.sessionId, t.id),
     index('runs_agent').on(t.agentId, t.id),
@@ -263,3 +266,9 @@ export const sessionTokens = pgTable(
   },
   (t) => [index('session_tokens_run').on(t.runId)],
 )
+
+/** What signalbox.yaml says about the hub as a whole. */
+export const settings = pgTable('settings', {
+  key: text('key').primaryKey(),
+  value: jsonb('value').$type<unknown>().notNull(),
+})

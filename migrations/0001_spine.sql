@@ -127,7 +127,7 @@ CREATE TABLE "runs" (
 	"agent_id" text NOT NULL,
 	"agent_version" integer NOT NULL,
 	"runtime_id" text NOT NULL,
-	"placement" text,
+	"position" bigint GENERATED ALWAYS AS IDENTITY (sequence name "runs_position_seq" INCREMENT BY 1 MINVALUE 1 MAXVALUE 9223372036854775807 START WITH 1 CACHE 1),
 	"status" text NOT NULL,
 	"phase" text DEFAULT 'new' NOT NULL,
 	"input" jsonb NOT NULL,
@@ -141,6 +141,7 @@ CREATE TABLE "runs" (
 	"request_digest" text,
 	"ref" jsonb,
 	"cursor" text,
+	"cursor_seq" integer DEFAULT 0 NOT NULL,
 	"holder" text,
 	"fence" integer DEFAULT 0 NOT NULL,
 	"lease_until" timestamp with time zone,
@@ -155,6 +156,11 @@ CREATE TABLE "runs" (
 	"model_calls" integer DEFAULT 0 NOT NULL,
 	"cost_micro_usd" bigint DEFAULT 0 NOT NULL,
 	"cost_kind" text DEFAULT 'none' NOT NULL,
+	"metered_input_tokens" bigint DEFAULT 0 NOT NULL,
+	"metered_output_tokens" bigint DEFAULT 0 NOT NULL,
+	"metered_cache_read_tokens" bigint DEFAULT 0 NOT NULL,
+	"metered_cache_write_tokens" bigint DEFAULT 0 NOT NULL,
+	"metered_calls" integer DEFAULT 0 NOT NULL,
 	"redactions" integer DEFAULT 0 NOT NULL,
 	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
 	"started_at" timestamp with time zone,
@@ -248,8 +254,8 @@ CREATE INDEX "artifacts_run" ON "artifacts" USING btree ("run_id");--> statement
 CREATE INDEX "artifacts_expiry" ON "artifacts" USING btree ("expires_at");--> statement-breakpoint
 CREATE INDEX "idempotency_keys_age" ON "idempotency_keys" USING btree ("created_at");--> statement-breakpoint
 CREATE INDEX "run_messages_open" ON "run_messages" USING btree ("run_id","id") WHERE handled_at is null;--> statement-breakpoint
-CREATE INDEX "runs_queue" ON "runs" USING btree ("agent_id","id") WHERE status = 'queued';--> statement-breakpoint
-CREATE INDEX "runs_open" ON "runs" USING btree ("session_id","id") WHERE status in ('queued', 'running', 'awaiting_input');--> statement-breakpoint
+CREATE INDEX "runs_queue" ON "runs" USING btree ("agent_id","position") WHERE status = 'queued';--> statement-breakpoint
+CREATE INDEX "runs_open" ON "runs" USING btree ("session_id","position") WHERE status in ('queued', 'running', 'awaiting_input');--> statement-breakpoint
 CREATE INDEX "runs_held" ON "runs" USING btree ("lease_until") WHERE status in ('running', 'awaiting_input');--> statement-breakpoint
 CREATE INDEX "runs_session" ON "runs" USING btree ("session_id","id");--> statement-breakpoint
 CREATE INDEX "runs_agent" ON "runs" USING btree ("agent_id","id");--> statement-breakpoint

@@ -1,0 +1,42 @@
+import type { TurnFile, Turn } from '../ports.ts'
+import type { Claimed } from './lease.ts'
+
+/** Defaults where an agent sets no limit, in seconds. */
+export const DEFAULTS = { seconds: 1_800, silenceSeconds: 300, inputSeconds: 86_400 }
+
+/** What the runtime is told about a claimed run. */
+export function toTurn(
+  claimed: Claimed,
+  io: {
+    modelEndpoint: string | null
+    defaultModel: string | null
+    publicUrl: string | null
+    deadline: Date
+    readFile(id: string): Promise<Uint8Array>
+  },
+): Turn {
+  const { run, session, agent, modelToken } = claimed
+  const { definition } = agent
+  const files = claimed.files.map((file): TurnFile => ({ id: file.id, name: file.name, mediaType: file.mediaType, bytes: file.bytes, read: () => io.readFile(file.id) }))
+  return {
+    runId: run.id,
+    sessionId: session.id,
+    agent: { id: agent.id, name: agent.name, number: agent.number, version: run.agentVersion },
+    previous: session.ref,
+    input: { text: run.input.text, files },
+    instructions: definition.instructions,
+    model: definition.model ?? io.defaultModel,
+    permissions: definition.permissions,
+    // Secrets among them were refused when the agent was bound (runtime_cannot).
+    env: Object.fromEntries(Object.entries(definition.env).flatMap(([name, value]) => (typeof value === 'string' ? [[name, value]] : []))),
+    skills: definition.skills,
+    mcpServers: definition.mcp_servers,
+    workspace: null,
+    modelEndpoint: io.modelEndpoint === null ? null : { baseUrl: io.modelEndpoint, token: modelToken },
+    mcpEndpoint: null,
+    callbackUrl: io.publicUrl === null ? null : `${io.publicUrl}/api/v1/runtimes/${claimed.runtime.id}/callback`,
+    limits: definition.limits,
+    deadline: io.deadline,
+    traceparent: null,
+  }
+}
