@@ -1,6 +1,6 @@
 /** Scrubbing of JSON values: strings at any depth, keys too. */
 
-type Scrub = (text: string) => { text: string; count: number }
+type Scrubs = { scrub(text: string): { text: string; count: number } }
 
 const MAX_DEPTH = 500
 /** Names after which a value is read together with its name, as it would be in a line of text. */
@@ -11,20 +11,20 @@ const telling = /secret|token|key|authorization|credential/i
  * replaced by its answer, errors keep name, message, stack, code and cause, bytes stay as they are. A cycle becomes
  * `[Circular]`, what lies deeper than 500 levels `[Too deep]`. Keys that become the same are told apart by a number.
  */
-export function scrubValue(scrub: Scrub, value: unknown): { value: unknown; count: number } {
+export function scrubValue(scrubber: Scrubs, value: unknown): { value: unknown; count: number } {
   let count = 0
   const parents = new Set<object>()
 
   function clean(text: string, name = ''): string {
     if (telling.test(name)) {
       const label = `${name}: `
-      const line = scrub(label + text)
+      const line = scrubber.scrub(label + text)
       if (line.text.startsWith(label)) {
         count += line.count
         return line.text.slice(label.length)
       }
     }
-    const result = scrub(text)
+    const result = scrubber.scrub(text)
     count += result.count
     return result.text
   }

@@ -185,7 +185,7 @@ export function createScrubber(options: { rules?: readonly Rule[] } = {}): Scrub
       return known.add(value, safeKind)
     },
     scrub,
-    scrubValue: (value) => scrubValue(scrub, value),
+    scrubValue: (value) => scrubValue({ scrub }, value),
     stream,
   }
 }

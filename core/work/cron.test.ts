@@ -55,7 +55,7 @@ describe('the next times are those of node-cron', () => {
   const starts = [
     '2026-01-01T00:00:00Z',
     '2026-03-28T22:17:05.400Z',
-    '2026-10-24T23:59:59.999Z',
+    '2026-10-24T22:59:59.999Z',
     '2026-11-01T03:00:00Z',
     '2028-02-28T12:00:00Z',
     '2026-12-31T23:59:59Z',
@@ -157,7 +157,7 @@ describe('checking', () => {
   test.each([
     ['0 9 * *', 'UTC', 'cron "0 9 * *": expected 5 or 6 fields but got 4'],
     ['60 9 * * *', 'UTC', 'cron "60 9 * * *": 60 is not a minute'],
-    ['0 25 * * foo', 'UTC', 'cron "0 25 * * foo": 25 is not a hour; foo is not a week day'],
+    ['0 25 * * foo', 'UTC', 'cron "0 25 * * foo": 25 is not a hour; foo is not a day of week'],
     ['every day', 'UTC', 'expected 5 or 6 fields'],
     ['0 9 * * *;', 'UTC', 'illegal characters'],
     ['', 'UTC', 'cron ""'],

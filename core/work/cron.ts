@@ -4,7 +4,8 @@
  * - a local time that a change of clocks skips (02:30 in Berlin in spring) does not fire that day;
  * - one that comes twice fires once: in Berlin the second time, in New York the first, as node-cron resolves them. What fires
  *   more often than once an hour therefore pauses for the repeated hour.
- * The times of an expression are the same wherever one starts to count.
+ * The times of an expression are the same wherever one starts to count (node-cron itself, asked within the first pass of a
+ * repeated hour, leaves out the second).
  */
 import { type ParsedFields, validateDetailed } from 'node-cron'
 
