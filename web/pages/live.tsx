@@ -1,0 +1,115 @@
+import type { Child } from 'hono/jsx'
+import type { Actor, Core, RunEvent } from '../../core/index.ts'
+import { isTerminal } from '../../core/index.ts'
+import { eventStream } from '../event-stream.ts'
+import { BlockView, blockId, Outcome, RunPanel, ToolBody, ToolSummary } from './run-page.tsx'
+import { type Block, type Change, createTranscript } from './transcript.ts'
+
+type Fragments = { id: number; html: string; over: boolean }
+
+/**
+ * The run page's changes after `after`, as SSE whose data is HTML for htmx: each message says by itself where its parts
+ * go. Its id is the seq up to which the page is then true. A last message named `over` tells htmx not to come back.
+ */
+export function liveRun(
+  core: Core,
+  actor: Actor,
+  id: string,
+  after: number,
+  heartbeatMs: number,
+): ReadableStream<Uint8Array> {
+  const encoder = new TextEncoder()
+  return eventStream({
+    open: (signal) => fragments(core, actor, id, after, signal),
+    encode: (item) => encoder.encode(toMessage(item)),
+    heartbeatMs,
+  })
+}
+
+async function* fragments(
+  core: Core,
+  actor: Actor,
+  id: string,
+  after: number,
+  signal: AbortSignal,
+): AsyncGenerator<Fragments> {
+  const transcript = createTranscript()
+  // From the start, since what a new event adds to depends on all before it.
+  for await (const batch of core.runs.watch(actor, id, { after: 0, signal })) {
+    const fresh = batch.filter((event) => {
+      if (event.seq > after) return true
+      transcript.apply(event)
+      return false
+    })
+    const last = fresh.at(-1)
+    if (last === undefined) continue
+    const changes = fresh.flatMap((event) => transcript.apply(event))
+    const run = fresh.some(concernsRun) ? await core.runs.get(actor, id) : null
+    const parts = merge(changes).map(toFragment)
+    if (run !== null) {
+      parts.push(part('#run', 'innerMorph', <RunPanel run={run} now={new Date()} />))
+      parts.push(part('#outcome', 'innerHTML', <Outcome run={run} blocks={transcript.blocks} />))
+    }
+    const html = (await Promise.all(parts)).join('')
+    yield { id: last.seq, html, over: run !== null && isTerminal(run.status) }
+  }
+}
+
+/** Events after which the panel may say something else: the run began, paused or ended, or something was told about it. */
+const concernsRun = ({ type }: RunEvent): boolean =>
+  type.startsWith('RUN_') || type.startsWith('STEP_') || type === 'CUSTOM'
+
+/** Text that was added piece by piece is sent as one; of a block that changed twice, the last state counts. */
+export function merge(changes: Change[]): Change[] {
+  const merged: Change[] = []
+  for (const change of changes) {
+    const last = merged.at(-1)
+    if (last?.at === change.at && last.type === 'appended' && change.type === 'appended') {
+      merged[merged.length - 1] = { ...last, text: last.text + change.text }
+    } else if (last?.at === change.at && last.type === 'added') {
+      // The block of `added` is the one in the transcript, which has this change already.
+    } else if (last?.at === change.at && last.type === 'changed' && change.type === 'changed') {
+      merged[merged.length - 1] = change
+    } else {
+      merged.push(change)
+    }
+  }
+  return merged
+}
+
+async function toFragment(change: Change): Promise<string> {
+  switch (change.type) {
+    case 'added':
+      return await part('#transcript', 'beforeend', <BlockView block={change.block} at={change.at} />)
+    case 'appended':
+      return await part(`#${blockId(change.at)}`, 'beforeend', change.text)
+    case 'changed':
+      return await toolFragments(change.block, blockId(change.at))
+  }
+}
+
+/** The two insides only, so that a tool call that a reader opened stays open. */
+async function toolFragments(block: Block, id: string): Promise<string> {
+  if (block.kind !== 'tool') return ''
+  const summary = await part(`#${id}-summary`, 'innerHTML', <ToolSummary tool={block} />)
+  return summary + (await part(`#${id}-body`, 'innerHTML', <ToolBody tool={block} />))
+}
+
+/** htmx: `hx-partial` says where its content goes and how. */
+async function part(target: string, swap: string, content: Child): Promise<string> {
+  const node = await (
+    <hx-partial hx-target={target} hx-swap={swap}>
+      {content}
+    </hx-partial>
+  )
+  return node.toString()
+}
+
+/** SSE takes any of the three line ends for one, so a bare CR in a text must not stay one. */
+function toMessage({ id, html, over }: Fragments): string {
+  const data = html
+    .split(/\r\n|\r|\n/)
+    .map((line) => `data: ${line}\n`)
+    .join('')
+  return `id: ${id}\n${data}\n${over ? 'event: over\ndata: over\n\n' : ''}`
+}
