@@ -97,12 +97,12 @@ async function toolFragments(block: Block, id: string): Promise<string> {
 
 /** htmx: `hx-partial` says where its content goes and how. */
 async function part(target: string, swap: string, content: Child): Promise<string> {
-  const node = await (
+  const element: string | Promise<string> = (
     <hx-partial hx-target={target} hx-swap={swap}>
       {content}
     </hx-partial>
   )
-  return node.toString()
+  return (await element).toString()
 }
 
 /** SSE takes any of the three line ends for one, so a bare CR in a text must not stay one. */
