@@ -23,7 +23,7 @@ export function createEventStore(): EventStore {
     replayEventsAfter: async (lastEventId, { send }) => {
       const last = parse(lastEventId)
       if (!last) throw new Error(`${lastEventId} is not an event id of this server.`)
-      for (const { number, streamId, message } of [...kept]) {
+      for (const { number, streamId, message } of kept) {
         // Priming events hold no message: they only carry an id.
         if (streamId === last.streamId && number > last.number && Object.keys(message).length > 0)
           await send(`${streamId}#${number}`, message)

@@ -5,6 +5,8 @@
 import {
   CLIENT_CAPABILITIES_META_KEY,
   MissingRequiredClientCapabilityError,
+  ProtocolError,
+  ProtocolErrorCode,
   type Server,
   type ServerContext,
 } from '@modelcontextprotocol/server'
@@ -64,7 +66,6 @@ export function toTaskHandle(task: Task) {
 }
 
 const ById = z.looseObject({ taskId: z.string() })
-const Update = z.looseObject({ taskId: z.string(), inputResponses: z.record(z.string(), z.unknown()) })
 const Result = z.looseObject({})
 
 export function serveTasks(server: Server, source: TaskSource): void {
@@ -73,10 +74,12 @@ export function serveTasks(server: Server, source: TaskSource): void {
     mustTakeTasks(context)
     return { resultType: 'complete', ...(await source.get(taskId, context)) }
   })
-  server.setRequestHandler('tasks/update', { params: Update, result: Result }, async (params, context) => {
+  server.setRequestHandler('tasks/update', { params: ById, result: Result }, async ({ taskId }, context) => {
     mustTakeTasks(context)
-    // The protocol layer lifts inputResponses out of the params of requests that may carry them.
-    await source.answer(params.taskId, context.mcpReq.inputResponses ?? params.inputResponses, context)
+    // Not in the params: the protocol layer lifts the responses out of every request.
+    const { inputResponses } = context.mcpReq
+    if (!inputResponses) throw new ProtocolError(ProtocolErrorCode.InvalidParams, 'tasks/update needs inputResponses')
+    await source.answer(taskId, inputResponses, context)
     return { resultType: 'complete' }
   })
   server.setRequestHandler('tasks/cancel', { params: ById, result: Result }, async ({ taskId }, context) => {
