@@ -2,8 +2,27 @@ import type { Readable } from 'node:stream'
 import type { Actor } from './access/actor.ts'
 import type { Turn } from './ports.ts'
 import type {
-  Agent, Approval, ApprovalStatus, Decision, EventPage, FileInfo, Health, Page, Run, RunEvent, RunStatus, RuntimeInfo,
-  Schedule, SendMessage, Session, StartRun, Token, Usage, UsageBy, UsageReport, Version,
+  Agent,
+  Approval,
+  ApprovalStatus,
+  Decision,
+  EventPage,
+  FileInfo,
+  Health,
+  Page,
+  Run,
+  RunEvent,
+  RunStatus,
+  RuntimeInfo,
+  Schedule,
+  SendMessage,
+  Session,
+  StartRun,
+  Token,
+  Usage,
+  UsageBy,
+  UsageReport,
+  Version,
 } from './shapes.ts'
 
 export type ListOptions = { limit?: number; cursor?: string }
@@ -28,8 +47,13 @@ export interface Declared<T> {
 }
 
 export type Problem = { line: number | null; column: number | null; path: string; message: string; hint: string }
-export type Change = { action: 'create' | 'update' | 'delete' | 'keep'; kind: 'team' | 'runtime' | 'agent' | 'schedule'; name: string; fields: string[] }
-export type Plan = { changes: Change[]; /** False when nothing would change. */ pending: boolean }
+export type Change = {
+  action: 'create' | 'update' | 'delete' | 'keep'
+  kind: 'team' | 'runtime' | 'agent' | 'schedule'
+  name: string
+  fields: string[]
+}
+export type Plan = { changes: Change[] /** False when nothing would change. */; pending: boolean }
 
 /** The control plane, as every surface sees it. Each call takes the actor who asks; each may throw HubError `forbidden`. */
 export interface Core {
@@ -40,7 +64,10 @@ export interface Core {
   authenticate(token: string | null | undefined, surface: Actor['surface']): Promise<Actor>
   tokens: {
     /** The token itself is in this answer and nowhere else, ever. */
-    create(actor: Actor, input: { name: string; user?: string; expires_in_days?: number }): Promise<Token & { token: string }>
+    create(
+      actor: Actor,
+      input: { name: string; user?: string; expires_in_days?: number },
+    ): Promise<Token & { token: string }>
     list(actor: Actor): Promise<Token[]>
     /** Takes effect at once on every replica. */
     revoke(actor: Actor, id: string): Promise<void>
@@ -48,7 +75,10 @@ export interface Core {
 
   // work
   agents: Declared<Agent>
-  runtimes: Declared<RuntimeInfo> & { check(actor: Actor, ref: string): Promise<Health>; kinds(): { kind: string; title: string }[] }
+  runtimes: Declared<RuntimeInfo> & {
+    check(actor: Actor, ref: string): Promise<Health>
+    kinds(): { kind: string; title: string }[]
+  }
   schedules: Declared<Schedule> & { runNow(actor: Actor, ref: string, options?: { requestKey?: string }): Promise<Run> }
 
   runs: {
@@ -59,13 +89,28 @@ export interface Core {
     start(actor: Actor, input: StartRun, options?: { requestKey?: string }): Promise<Run>
     get(actor: Actor, id: string): Promise<Run>
     /** Newest first. */
-    list(actor: Actor, options?: ListOptions & { agent?: string; status?: RunStatus; session_id?: string; since?: string }): Promise<Page<Run>>
+    list(
+      actor: Actor,
+      options?: ListOptions & { agent?: string; status?: RunStatus; session_id?: string; since?: string },
+    ): Promise<Page<Run>>
     /** The run as it is once it is over or waits for input, at the latest after `seconds` (at most 45). */
-    wait(actor: Actor, id: string, options: { seconds: number; signal?: AbortSignal; /** Resolve on any change of status or pending from this run on. */ from?: Run }): Promise<Run>
+    wait(
+      actor: Actor,
+      id: string,
+      options: {
+        seconds: number
+        signal?: AbortSignal /** Resolve on any change of status or pending from this run on. */
+        from?: Run
+      },
+    ): Promise<Run>
     /** Asks the run to stop; a second time changes nothing; throws run_finished when it is over in another way. */
     stop(actor: Actor, id: string, options?: { reason?: string }): Promise<Run>
     /** One page of the log, oldest first, after `after` (default 0). With `wait_seconds` an empty page waits for events (at most 45). */
-    events(actor: Actor, id: string, options?: { after?: number; limit?: number; types?: string[]; wait_seconds?: number; signal?: AbortSignal }): Promise<EventPage>
+    events(
+      actor: Actor,
+      id: string,
+      options?: { after?: number; limit?: number; types?: string[]; wait_seconds?: number; signal?: AbortSignal },
+    ): Promise<EventPage>
     /**
      * The log from `after`, then live, without gap or repeat, in batches; returns after the final event. Slow readers hold nobody up.
      * Access is checked before the first batch.
@@ -120,11 +165,17 @@ export interface Core {
   resolveSecret(reference: string): Promise<string>
   gateway: {
     /** What a session token stands for; throws unauthenticated when it is unknown, expired, revoked or for another purpose. */
-    session(token: string, purpose: 'model' | 'mcp'): Promise<{ sessionId: string; runId: string; agentId: string; model: string | null }>
+    session(
+      token: string,
+      purpose: 'model' | 'mcp',
+    ): Promise<{ sessionId: string; runId: string; agentId: string; model: string | null }>
     /** Where runtimes find the relay, once it listens: `{baseUrl}/{provider}/v1/...`, the provider being the part of the model before the slash. */
     setModelEndpoint(baseUrl: string): void
     /** One metered model call of a run: added to what was metered before. The run shows the greater of metered and runtime-reported. */
-    record(runId: string, call: { input_tokens: number; output_tokens: number; cache_read_tokens: number; cache_write_tokens: number }): Promise<void>
+    record(
+      runId: string,
+      call: { input_tokens: number; output_tokens: number; cache_read_tokens: number; cache_write_tokens: number },
+    ): Promise<void>
   }
   /** A runtime's callback: verified by its adapter, stored, answered. */
   receiveCallback(runtimeId: string, request: Request): Promise<{ status: number }>

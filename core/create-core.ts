@@ -2,8 +2,10 @@ import { randomUUID } from 'node:crypto'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { sql } from 'drizzle-orm'
+import type { Actor } from './access/actor.ts'
 import { authorize } from './access/policy.ts'
 import { authenticate, createToken, ensureUser, listTokens, revokeToken } from './access/tokens.ts'
+import { createConfig } from './config/apply.ts'
 import type { Core } from './core.ts'
 import { type Database, openDatabase } from './database.ts'
 import { HubError } from './errors.ts'
@@ -12,7 +14,6 @@ import { packageVersion } from './package-root.ts'
 import type { Log, RuntimeKind } from './ports.ts'
 import { resolveSecret } from './secrets/resolve.ts'
 import { createScrubber } from './secrets/scrubber.ts'
-import { createConfig } from './config/apply.ts'
 import { createDeclarations } from './work/declarations.ts'
 import { createFeed } from './work/feed.ts'
 import { createFileStore } from './work/files.ts'
@@ -20,11 +21,10 @@ import { inboxTopic, readInbox, receiveEvents } from './work/inbox.ts'
 import { CHANNEL } from './work/log.ts'
 import { createPool } from './work/pool.ts'
 import { ensureBuiltIns } from './work/runtimes.ts'
-import { recordModelCall, resolveSessionToken, usageReport } from './work/usage.ts'
 import { startUpkeep } from './work/upkeep.ts'
+import { recordModelCall, resolveSessionToken, usageReport } from './work/usage.ts'
 import { approvalsOf, runsOf, sessionsOf, toDate } from './work/work.ts'
 import { startWorker, type Worker } from './work/worker.ts'
-import type { Actor } from './access/actor.ts'
 
 export type CoreOptions = {
   /** Exists or is made, 0700; holds the database (without `databaseUrl`), files and what runtimes keep. The caller has it locked. */
@@ -58,7 +58,9 @@ export async function createCore(options: CoreOptions): Promise<HubCore> {
   await mkdir(dataDir, { recursive: true, mode: 0o700 })
   const kinds = new Map(options.kinds.map((kind) => [kind.kind, kind]))
   const scrubber = createScrubber()
-  const database = options.database ?? (await openDatabase(options.databaseUrl ? { url: options.databaseUrl } : { folder: join(dataDir, 'database') }))
+  const database =
+    options.database ??
+    (await openDatabase(options.databaseUrl ? { url: options.databaseUrl } : { folder: join(dataDir, 'database') }))
   const { db } = database
   const placement = await placementOf(dataDir)
   const feed = createFeed(db)
@@ -69,11 +71,17 @@ export async function createCore(options: CoreOptions): Promise<HubCore> {
   let stopUpkeep: (() => Promise<void>) | null = null
 
   const secret = async (reference: string): Promise<string> => {
-    const value = await resolveSecret(reference, { env, readFile })
+    const value = await resolveSecret(reference, { env })
     scrubber.add(value, 'secret')
     return value
   }
-  const pool = createPool({ kinds, dataDir, log, resolveSecret: secret, inbox: (runId, after, signal) => readInbox(db, feed, runId, after, signal) })
+  const pool = createPool({
+    kinds,
+    dataDir,
+    log,
+    resolveSecret: secret,
+    inbox: (runId, after, signal) => readInbox(db, feed, runId, after, signal),
+  })
 
   await ensureBuiltIns(db, kinds)
   await config.load()
@@ -101,7 +109,9 @@ export async function createCore(options: CoreOptions): Promise<HubCore> {
         feed.heard(inboxTopic(id), 0)
         break
       case 'config':
-        void config.load().catch((error: unknown) => log.error('reading the configuration failed', { error: String(error) }))
+        void config
+          .load()
+          .catch((error: unknown) => log.error('reading the configuration failed', { error: String(error) }))
         break
     }
   }
@@ -154,7 +164,12 @@ export async function createCore(options: CoreOptions): Promise<HubCore> {
         await db.execute(sql`select 1`)
         return { ok: true }
       } catch (error) {
-        return { ok: false, message: scrubber.scrub(`The database does not answer: ${error instanceof Error ? error.message : String(error)}`).text }
+        return {
+          ok: false,
+          message: scrubber.scrub(
+            `The database does not answer: ${error instanceof Error ? error.message : String(error)}`,
+          ).text,
+        }
       }
     },
 
@@ -177,7 +192,11 @@ export async function createCore(options: CoreOptions): Promise<HubCore> {
         log,
         holder: `${placement}:${randomUUID()}`,
         placement,
-        settings: () => ({ modelEndpoint, defaultModel: options.defaultModel ?? null, publicUrl: options.publicUrl ?? null }),
+        settings: () => ({
+          modelEndpoint,
+          defaultModel: options.defaultModel ?? null,
+          publicUrl: options.publicUrl ?? null,
+        }),
         files: { read: files.content, save: files.saveArtifact },
       })
       stopUpkeep = startUpkeep({ db, kinds, log, files, feed, pool })

@@ -20,7 +20,12 @@ export type Database = {
  * Opens and migrates. Without `url`: PGlite in `folder`, or in memory (from `seed` when given) when there is no folder.
  * PGlite takes no lock on its folder: the caller must hold one, or a second process silently loses commits.
  */
-export async function openDatabase(options: { url?: string; folder?: string; seed?: Blob; connections?: number }): Promise<Database> {
+export async function openDatabase(options: {
+  url?: string
+  folder?: string
+  seed?: Blob
+  connections?: number
+}): Promise<Database> {
   return options.url ? openPostgres(options.url, options.connections ?? 10) : openPglite(options)
 }
 

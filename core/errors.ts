@@ -5,7 +5,10 @@
 const CODES = {
   invalid_request: { status: 400, hint: 'Correct the fields that the message names and send it again.' },
   invalid_cursor: { status: 400, hint: 'Use next_cursor of the last page as it is, or leave cursor out.' },
-  invalid_config: { status: 422, hint: 'Correct each problem listed; `signalbox validate` checks the file without applying it.' },
+  invalid_config: {
+    status: 422,
+    hint: 'Correct each problem listed; `signalbox validate` checks the file without applying it.',
+  },
   unauthenticated: { status: 401, hint: 'Send `Authorization: Bearer <token>`; `signalbox token` makes a token.' },
   forbidden: { status: 403, hint: 'Ask an administrator of this hub to do it or to give you the role.' },
   not_found: { status: 404, hint: 'Check the path; /openapi.json lists every route.' },
@@ -24,7 +27,10 @@ const CODES = {
   in_use: { status: 409, hint: 'Move or delete what refers to it first.' },
   version_conflict: { status: 409, hint: 'Read it again and send your change with the version you then see.' },
   idempotency_conflict: { status: 409, hint: 'Use a new Idempotency-Key for a different request.' },
-  idempotency_in_progress: { status: 409, hint: 'The first request with this key is still at work: wait and send it again.' },
+  idempotency_in_progress: {
+    status: 409,
+    hint: 'The first request with this key is still at work: wait and send it again.',
+  },
   managed_by_config: { status: 409, hint: 'Change it in signalbox.yaml and run `signalbox apply`.' },
   approval_decided: { status: 409, hint: 'Read the approval to see what was decided and by whom.' },
   approval_expired: { status: 409, hint: 'Start the run again; the approval is no longer waited for.' },
@@ -32,20 +38,35 @@ const CODES = {
   session_waiting: { status: 409, hint: 'The session waits for an approval: decide it, or send with mode interrupt.' },
   session_agent_mismatch: { status: 409, hint: 'Leave session_id out, or name the agent that the session belongs to.' },
   agent_archived: { status: 409, hint: 'The agent was deleted: pick another one.' },
-  file_too_large: { status: 413, hint: 'Send a smaller file; limits.file_bytes in signalbox.yaml says how large it may be.' },
+  file_too_large: {
+    status: 413,
+    hint: 'Send a smaller file; limits.file_bytes in signalbox.yaml says how large it may be.',
+  },
   body_too_large: { status: 413, hint: 'Send a smaller body; large content goes through POST /api/v1/files.' },
   unsupported_media_type: { status: 415, hint: 'Send JSON with `content-type: application/json`.' },
-  runtime_cannot: { status: 422, hint: 'Pick a runtime whose capabilities list this; `signalbox runtimes` shows them.' },
-  secret_unresolved: { status: 422, hint: 'Set the environment variable or the file that the reference names, where the hub runs.' },
+  runtime_cannot: {
+    status: 422,
+    hint: 'Pick a runtime whose capabilities list this; `signalbox runtimes` shows them.',
+  },
+  secret_unresolved: {
+    status: 422,
+    hint: 'Set the environment variable or the file that the reference names, where the hub runs.',
+  },
   budget_exceeded: { status: 402, hint: 'Ask an approver to raise it, or wait until the window resets.' },
   rate_limited: { status: 429, hint: 'Wait as long as Retry-After says.' },
-  runtime_unavailable: { status: 503, hint: 'Run `signalbox doctor`: it says what is wrong with the runtime and the remedy.' },
+  runtime_unavailable: {
+    status: 503,
+    hint: 'Run `signalbox doctor`: it says what is wrong with the runtime and the remedy.',
+  },
   runtime_rejected: { status: 502, hint: 'The runtime refused the work: the message has its reason.' },
-  runtime_failed: { status: 502, hint: 'Read the run\'s events for what the runtime said.' },
+  runtime_failed: { status: 502, hint: "Read the run's events for what the runtime said." },
   hub_stopping: { status: 503, hint: 'The hub is going down: try again when it is back.' },
-  internal: { status: 500, hint: 'Report it with the request_id; the hub\'s log has the cause.' },
+  internal: { status: 500, hint: "Report it with the request_id; the hub's log has the cause." },
   // Why a run ended without success. They appear in run.error.code and are not HTTP answers of their own.
-  outcome_unknown: { status: 502, hint: 'Look at what the agent did before you send it again: it may have done the work.' },
+  outcome_unknown: {
+    status: 502,
+    hint: 'Look at what the agent did before you send it again: it may have done the work.',
+  },
   deadline_exceeded: { status: 504, hint: 'Raise limits.seconds of the agent, or give it a smaller task.' },
   runtime_silent: { status: 504, hint: 'Check the runtime with `signalbox doctor`, or raise limits.silence_seconds.' },
   input_expired: { status: 504, hint: 'Start the run again and answer sooner, or raise limits.input_seconds.' },
@@ -59,7 +80,9 @@ const CODES = {
 export type ErrorCode = keyof typeof CODES
 
 /** The shape of every error on every surface; `request_id` finds the log line. */
-export type ErrorBody = { error: { code: ErrorCode; message: string; hint: string; request_id: string; details?: unknown } }
+export type ErrorBody = {
+  error: { code: ErrorCode; message: string; hint: string; request_id: string; details?: unknown }
+}
 
 /**
  * A refusal that the caller can act on. Anything else that is thrown is a fault of the hub and becomes `internal` at the door.
@@ -92,7 +115,12 @@ export function hintOf(code: string): string {
 /** What a door answers for anything thrown: a refusal as it is, a fault without its inner text. */
 export function toErrorBody(error: unknown, requestId: string): { status: number; body: ErrorBody } {
   const known =
-    error instanceof HubError ? error : new HubError('internal', 'The hub met a fault it did not expect; nothing more is told here.')
+    error instanceof HubError
+      ? error
+      : new HubError('internal', 'The hub met a fault it did not expect; nothing more is told here.')
   const { code, message, hint, status, details } = known
-  return { status, body: { error: { code, message, hint, request_id: requestId, ...(details === undefined ? {} : { details }) } } }
+  return {
+    status,
+    body: { error: { code, message, hint, request_id: requestId, ...(details === undefined ? {} : { details }) } },
+  }
 }

@@ -6,7 +6,11 @@ import { idempotencyKeys } from './schema/index.ts'
 /** A request that never finished holds its key this long: its hub died with it. */
 const STUCK_AFTER = sql`interval '60 seconds'`
 
-export async function beginRequest(db: Db, key: string, digest: string): Promise<{ replay: false } | { replay: true; status: number; response: unknown }> {
+export async function beginRequest(
+  db: Db,
+  key: string,
+  digest: string,
+): Promise<{ replay: false } | { replay: true; status: number; response: unknown }> {
   const [mine] = await db
     .insert(idempotencyKeys)
     .values({ key, digest })
@@ -23,9 +27,12 @@ export async function beginRequest(db: Db, key: string, digest: string): Promise
   if (mine) return { replay: false }
   const [earlier] = await db.select().from(idempotencyKeys).where(eq(idempotencyKeys.key, key))
   // Gone between the two statements: its request was abandoned, so the caller may simply send it again.
-  if (!earlier) throw new HubError('idempotency_in_progress', 'The first request with this key has just ended without an answer.')
-  if (earlier.digest !== digest) throw new HubError('idempotency_conflict', 'This key was used for a different request.')
-  if (earlier.status === null) throw new HubError('idempotency_in_progress', 'The first request with this key has no answer yet.')
+  if (!earlier)
+    throw new HubError('idempotency_in_progress', 'The first request with this key has just ended without an answer.')
+  if (earlier.digest !== digest)
+    throw new HubError('idempotency_conflict', 'This key was used for a different request.')
+  if (earlier.status === null)
+    throw new HubError('idempotency_in_progress', 'The first request with this key has no answer yet.')
   return { replay: true, status: earlier.status, response: earlier.response }
 }
 

@@ -1,7 +1,7 @@
 /** The one door to core. */
 export type { Actor } from './access/actor.ts'
-export { type CoreOptions, createCore, type HubCore } from './create-core.ts'
 export type { Change, Core, Declared, DefinitionInput, DefinitionPatch, ListOptions, Plan, Problem } from './core.ts'
+export { type CoreOptions, createCore, type HubCore } from './create-core.ts'
 export { type ErrorBody, type ErrorCode, errorTable, HubError, hintOf, toErrorBody } from './errors.ts'
 export { newId } from './id.ts'
 export { packageRoot, packageVersion } from './package-root.ts'

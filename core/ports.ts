@@ -82,7 +82,10 @@ export type ToolKind = 'read' | 'edit' | 'delete' | 'move' | 'search' | 'execute
 export type Snapshot = {
   status: RunStatus | 'unknown'
   output?: string
-  error?: { code: 'runtime_failed' | 'runtime_rejected' | 'model_failed' | 'limit_turns' | 'budget_exceeded'; message: string }
+  error?: {
+    code: 'runtime_failed' | 'runtime_rejected' | 'model_failed' | 'limit_turns' | 'budget_exceeded'
+    message: string
+  }
   interrupts?: RuntimeInterrupt[]
   usage?: Partial<Usage>
 }
@@ -112,7 +115,11 @@ export interface Runtime {
   find?(ref: Ref, turn: Turn, io: RuntimeIO): Promise<Ref | null>
   stream(ref: Ref, io: RuntimeIO & { cursor?: string }): AsyncIterable<RuntimeEvent>
   status(ref: Ref, io: RuntimeIO): Promise<Snapshot>
-  send(ref: Ref, message: Answer | Steer | Cancel, io: RuntimeIO): Promise<{ ref?: Ref; result: 'accepted' | 'done' | 'already_terminal' }>
+  send(
+    ref: Ref,
+    message: Answer | Steer | Cancel,
+    io: RuntimeIO,
+  ): Promise<{ ref?: Ref; result: 'accepted' | 'done' | 'already_terminal' }>
   /** Callbacks from outside: verifies the request and says which run it is about and what it tells. */
   receive?(request: Request): Promise<{ runId: string; events: InboxEvent[] }>
   /** Frees what an idle session holds; the session can still go on. */

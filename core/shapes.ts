@@ -12,17 +12,30 @@ export const isTerminal = (status: RunStatus): boolean => terminalStatuses.inclu
 /** Names people type: `reviewer`, `data-analysis`. */
 export const Name = z
   .string()
-  .regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'must be 1 to 63 lower-case letters, digits or dashes, starting with a letter or digit')
+  .regex(
+    /^[a-z0-9][a-z0-9-]{0,62}$/,
+    'must be 1 to 63 lower-case letters, digits or dashes, starting with a letter or digit',
+  )
 
 const seconds = (max: number) => z.number().int().min(1).max(max)
 
 export const Limits = z.strictObject({
   seconds: seconds(86_400).optional().describe('Wall clock of one run, waiting for people not counted; default 1800.'),
-  silence_seconds: seconds(86_400).optional().describe('No event for this long: the runtime is asked, then the run fails; default 300.'),
-  input_seconds: seconds(2_592_000).optional().describe('How long a run waits for a person before the question is rejected; default 86400.'),
+  silence_seconds: seconds(86_400)
+    .optional()
+    .describe('No event for this long: the runtime is asked, then the run fails; default 300.'),
+  input_seconds: seconds(2_592_000)
+    .optional()
+    .describe('How long a run waits for a person before the question is rejected; default 86400.'),
   turns: z.number().int().min(1).max(10_000).optional().describe('Model calls in one run.'),
   tokens: z.number().int().min(1).optional().describe('Input plus output tokens in one run.'),
-  concurrency: z.number().int().min(1).max(10_000).optional().describe('Runs of this agent at work at once; default unlimited.'),
+  concurrency: z
+    .number()
+    .int()
+    .min(1)
+    .max(10_000)
+    .optional()
+    .describe('Runs of this agent at work at once; default unlimited.'),
   cost_micro_usd: z.number().int().min(1).optional().describe('Cost of one run in micro-dollars.'),
 })
 export type Limits = z.infer<typeof Limits>
@@ -50,7 +63,9 @@ export const AgentDefinition = z.strictObject({
   runtime: z.union([Name, RuntimeSelector]).default('inline'),
   team: Name.optional(),
   limits: Limits.default({}),
-  env: z.record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'must be a name of an environment variable'), EnvValue).default({}),
+  env: z
+    .record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'must be a name of an environment variable'), EnvValue)
+    .default({}),
   skills: z.array(Name).default([]),
   mcp_servers: z.array(Name).default([]),
   permissions: z
@@ -65,7 +80,10 @@ export type AgentDefinition = z.infer<typeof AgentDefinition>
 export const RuntimeDefinition = z.strictObject({
   kind: z.string().min(1).max(63),
   description: z.string().max(1_000).optional(),
-  settings: z.record(z.string(), z.unknown()).default({}).describe('What this kind of runtime takes; secrets by reference only.'),
+  settings: z
+    .record(z.string(), z.unknown())
+    .default({})
+    .describe('What this kind of runtime takes; secrets by reference only.'),
   concurrency: z.number().int().min(1).max(10_000).optional().describe('Runs at work at once on this runtime.'),
   team: Name.optional(),
   labels: z.record(z.string(), z.string()).default({}),
@@ -78,7 +96,10 @@ export const ScheduleDefinition = z.strictObject({
   timezone: z.string().default('UTC').describe('An IANA time zone.'),
   prompt: z.string().min(1).max(200_000),
   enabled: z.boolean().default(true),
-  misfire: z.enum(['skip', 'once', 'all']).default('once').describe('Ticks missed while no hub ran: drop them, run once, run each (at most 100).'),
+  misfire: z
+    .enum(['skip', 'once', 'all'])
+    .default('once')
+    .describe('Ticks missed while no hub ran: drop them, run once, run each (at most 100).'),
   overlap: z.enum(['skip', 'queue']).default('skip').describe('When the last run of this schedule is still at work.'),
 })
 export type ScheduleDefinition = z.infer<typeof ScheduleDefinition>
@@ -88,18 +109,27 @@ const stored = {
   id: z.string(),
   name: Name,
   version: z.number().int(),
-  managed_by: z.enum(['api', 'config', 'hub']).describe('Who may change it: the API, signalbox.yaml (only by apply), or the hub (built in; both may).'),
+  managed_by: z
+    .enum(['api', 'config', 'hub'])
+    .describe('Who may change it: the API, signalbox.yaml (only by apply), or the hub (built in; both may).'),
   created_at: z.string(),
   updated_at: z.string(),
 }
 
-export const Agent = z.object({ ...stored, ...AgentDefinition.shape, active_runs: z.number().int(), queued_runs: z.number().int() })
+export const Agent = z.object({
+  ...stored,
+  ...AgentDefinition.shape,
+  active_runs: z.number().int(),
+  queued_runs: z.number().int(),
+})
 export type Agent = z.infer<typeof Agent>
 
 export const Capabilities = z.object({
   continue: z.boolean().describe('A session keeps its conversation over runs.'),
   deltas: z.boolean().describe('Text arrives while it is written.'),
-  resume: z.enum(['cursor', 'history', 'none']).describe('After a lost connection: from a cursor, by reading what happened, or not at all.'),
+  resume: z
+    .enum(['cursor', 'history', 'none'])
+    .describe('After a lost connection: from a cursor, by reading what happened, or not at all.'),
   cancel: z.enum(['sync', 'cooperative', 'kill', 'none']),
   steer: z.boolean(),
   interrupts: z.array(z.enum(['permission', 'question', 'client_tool', 'sign_in'])),
@@ -129,7 +159,13 @@ export const Health = z.object({
 })
 export type Health = z.infer<typeof Health>
 
-export const RuntimeInfo = z.object({ ...stored, ...RuntimeDefinition.shape, capabilities: Capabilities, health: Health, active_runs: z.number().int() })
+export const RuntimeInfo = z.object({
+  ...stored,
+  ...RuntimeDefinition.shape,
+  capabilities: Capabilities,
+  health: Health,
+  active_runs: z.number().int(),
+})
 export type RuntimeInfo = z.infer<typeof RuntimeInfo>
 
 export const Schedule = z.object({
@@ -268,7 +304,9 @@ export type StartRun = z.input<typeof StartRun>
 
 export const SendMessage = z.strictObject({
   prompt,
-  mode: MessageMode.default('queue').describe('queue: a new run after the others; steer: into the run at work; interrupt: stop that run and start a new one.'),
+  mode: MessageMode.default('queue').describe(
+    'queue: a new run after the others; steer: into the run at work; interrupt: stop that run and start a new one.',
+  ),
   files,
 })
 export type SendMessage = z.input<typeof SendMessage>

@@ -2,7 +2,10 @@ import { HubError } from '../errors.ts'
 import type { Actor } from './actor.ts'
 
 export type Action = 'invoke' | 'observe' | 'steer' | 'stop' | 'approve' | 'edit' | 'administer'
-export type Resource = { type: 'agent' | 'runtime' | 'schedule' | 'session' | 'run' | 'approval' | 'file' | 'token' | 'hub'; id: string }
+export type Resource = {
+  type: 'agent' | 'runtime' | 'schedule' | 'session' | 'run' | 'approval' | 'file' | 'token' | 'hub'
+  id: string
+}
 
 /**
  * The one place where access is decided; every core call comes through here. The rules as they stand: whoever holds a

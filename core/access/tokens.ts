@@ -19,8 +19,14 @@ function newToken(): { token: string; prefix: string } {
 }
 
 /** The user by that name, made when there is none. The first user of a hub is its administrator. */
-export async function ensureUser(db: Db, input: { name: string; admin: boolean }): Promise<{ id: string; name: string }> {
-  await db.insert(users).values({ id: newId('usr'), ...input }).onConflictDoNothing({ target: users.name })
+export async function ensureUser(
+  db: Db,
+  input: { name: string; admin: boolean },
+): Promise<{ id: string; name: string }> {
+  await db
+    .insert(users)
+    .values({ id: newId('usr'), ...input })
+    .onConflictDoNothing({ target: users.name })
   const [user] = await db.select({ id: users.id, name: users.name }).from(users).where(eq(users.name, input.name))
   return user!
 }
@@ -32,7 +38,10 @@ export async function createToken(
   input: { name: string; user?: string; expires_in_days?: number },
 ): Promise<Token & { token: string }> {
   const [owner] = input.user
-    ? await db.select().from(users).where(or(eq(users.name, input.user), eq(users.id, input.user)))
+    ? await db
+        .select()
+        .from(users)
+        .where(or(eq(users.name, input.user), eq(users.id, input.user)))
     : await db.select().from(users).where(eq(users.id, actor.userId))
   if (!owner) throw new HubError('user_not_found', `There is no user ${input.user}.`)
   if (owner.id !== actor.userId) authorize(actor, 'administer', { type: 'token', id: owner.id })
@@ -72,7 +81,11 @@ export async function revokeToken(db: Db, actor: Actor, id: string): Promise<voi
 }
 
 /** Read from the database each time, so that a revocation counts at once on every replica; one indexed look-up. */
-export async function authenticate(db: Db, token: string | null | undefined, surface: Actor['surface']): Promise<Actor> {
+export async function authenticate(
+  db: Db,
+  token: string | null | undefined,
+  surface: Actor['surface'],
+): Promise<Actor> {
   if (!token) throw new HubError('unauthenticated', 'The request carries no token.')
   const [found] = await db
     .select({
@@ -82,13 +95,16 @@ export async function authenticate(db: Db, token: string | null | undefined, sur
       admin: users.admin,
       expiresAt: tokens.expiresAt,
       stale: sql<boolean>`${tokens.lastUsedAt} is null or ${tokens.lastUsedAt} < now() - interval '1 minute'`,
-      teams: sql<string[]>`array(select ${teams.name} from ${teamMembers} join ${teams} on ${teams.id} = ${teamMembers.teamId} where ${teamMembers.userId} = ${users.id} order by 1)`,
+      teams: sql<
+        string[]
+      >`array(select ${teams.name} from ${teamMembers} join ${teams} on ${teams.id} = ${teamMembers.teamId} where ${teamMembers.userId} = ${users.id} order by 1)`,
     })
     .from(tokens)
     .innerJoin(users, eq(users.id, tokens.userId))
     .where(and(eq(tokens.hash, sha256(token)), isNull(tokens.revokedAt)))
   if (!found) throw new HubError('unauthenticated', 'The token is not known here: wrong, revoked, or of another hub.')
-  if (found.expiresAt && found.expiresAt.getTime() <= Date.now()) throw new HubError('unauthenticated', 'The token has expired.')
+  if (found.expiresAt && found.expiresAt.getTime() <= Date.now())
+    throw new HubError('unauthenticated', 'The token has expired.')
   if (found.stale) await db.update(tokens).set({ lastUsedAt: sql`now()` }).where(eq(tokens.id, found.tokenId))
   const { userId, name, admin, teams: memberOf } = found
   return { userId, name, admin, teams: memberOf, surface, onBehalfOf: null }

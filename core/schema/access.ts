@@ -14,15 +14,21 @@ export const teams = pgTable('teams', {
   id: text('id').primaryKey(),
   name: text('name').notNull().unique(),
   description: text('description'),
-  managedBy: text('managed_by', { enum: ['api', 'config'] }).notNull().default('api'),
+  managedBy: text('managed_by', { enum: ['api', 'config'] })
+    .notNull()
+    .default('api'),
   createdAt: at('created_at').notNull().defaultNow(),
 })
 
 export const teamMembers = pgTable(
   'team_members',
   {
-    teamId: text('team_id').notNull().references(() => teams.id, { onDelete: 'cascade' }),
-    userId: text('user_id').notNull().references(() => users.id, { onDelete: 'cascade' }),
+    teamId: text('team_id')
+      .notNull()
+      .references(() => teams.id, { onDelete: 'cascade' }),
+    userId: text('user_id')
+      .notNull()
+      .references(() => users.id, { onDelete: 'cascade' }),
   },
   (t) => [uniqueIndex('team_members_key').on(t.teamId, t.userId)],
 )
@@ -32,7 +38,9 @@ export const tokens = pgTable(
   'tokens',
   {
     id: text('id').primaryKey(),
-    userId: text('user_id').notNull().references(() => users.id),
+    userId: text('user_id')
+      .notNull()
+      .references(() => users.id),
     name: text('name').notNull(),
     prefix: text('prefix').notNull(),
     hash: text('hash').notNull().unique(),

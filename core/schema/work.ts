@@ -44,12 +44,17 @@ export const schedules = pgTable(
   'schedules',
   {
     ...declared<ScheduleDefinition>(),
-    ownerId: text('owner_id').notNull().references(() => users.id),
+    ownerId: text('owner_id')
+      .notNull()
+      .references(() => users.id),
     /** Null: disabled. */
     nextRunAt: at('next_run_at'),
     lastRunId: text('last_run_id'),
   },
-  (t) => [uniqueIndex('schedules_name').on(t.name).where(sql`deleted_at is null`), index('schedules_due').on(t.nextRunAt)],
+  (t) => [
+    uniqueIndex('schedules_name').on(t.name).where(sql`deleted_at is null`),
+    index('schedules_due').on(t.nextRunAt),
+  ],
 )
 
 /** Every version that ever was, of agents, runtimes and schedules; rows are never changed. */
@@ -69,14 +74,20 @@ export const sessions = pgTable(
   'sessions',
   {
     id: text('id').primaryKey(),
-    agentId: text('agent_id').notNull().references(() => agents.id),
+    agentId: text('agent_id')
+      .notNull()
+      .references(() => agents.id),
     agentVersion: integer('agent_version').notNull(),
-    runtimeId: text('runtime_id').notNull().references(() => runtimes.id),
+    runtimeId: text('runtime_id')
+      .notNull()
+      .references(() => runtimes.id),
     /** Null: any replica may work on it; else the replica whose harness holds it. */
     placement: text('placement'),
     ref: jsonb('ref').$type<Ref>(),
     title: text('title'),
-    createdBy: text('created_by').notNull().references(() => users.id),
+    createdBy: text('created_by')
+      .notNull()
+      .references(() => users.id),
     createdAt: at('created_at').notNull().defaultNow(),
     updatedAt: at('updated_at').notNull().defaultNow(),
   },
@@ -91,21 +102,33 @@ export const runs = pgTable(
   'runs',
   {
     id: text('id').primaryKey(),
-    sessionId: text('session_id').notNull().references(() => sessions.id),
-    agentId: text('agent_id').notNull().references(() => agents.id),
+    sessionId: text('session_id')
+      .notNull()
+      .references(() => sessions.id),
+    agentId: text('agent_id')
+      .notNull()
+      .references(() => agents.id),
     agentVersion: integer('agent_version').notNull(),
-    runtimeId: text('runtime_id').notNull().references(() => runtimes.id),
+    runtimeId: text('runtime_id')
+      .notNull()
+      .references(() => runtimes.id),
     /** First come, first served within a session and an agent. */
     position: bigint('position', { mode: 'number' }).generatedAlwaysAsIdentity().notNull(),
-    status: text('status', { enum: ['queued', 'running', 'awaiting_input', 'succeeded', 'failed', 'cancelled'] }).notNull(),
+    status: text('status', {
+      enum: ['queued', 'running', 'awaiting_input', 'succeeded', 'failed', 'cancelled'],
+    }).notNull(),
     /** How far towards the runtime: nothing sent, ref stored and maybe sent, accepted. */
-    phase: text('phase', { enum: ['new', 'starting', 'started'] }).notNull().default('new'),
+    phase: text('phase', { enum: ['new', 'starting', 'started'] })
+      .notNull()
+      .default('new'),
     input: jsonb('input').$type<RunInput>().notNull(),
     output: text('output'),
     errorCode: text('error_code'),
     errorMessage: text('error_message'),
     actor: jsonb('actor').$type<StoredActor>().notNull(),
-    createdBy: text('created_by').notNull().references(() => users.id),
+    createdBy: text('created_by')
+      .notNull()
+      .references(() => users.id),
     scheduleId: text('schedule_id'),
     /** One per request from outside: the same request twice is one run. */
     requestKey: text('request_key').unique(),
@@ -127,7 +150,9 @@ export const runs = pgTable(
     cacheWriteTokens: bigint('cache_write_tokens', { mode: 'number' }).notNull().default(0),
     modelCalls: integer('model_calls').notNull().default(0),
     costMicroUsd: bigint('cost_micro_usd', { mode: 'number' }).notNull().default(0),
-    costKind: text('cost_kind', { enum: ['none', 'list', 'charged', 'estimated'] }).notNull().default('none'),
+    costKind: text('cost_kind', { enum: ['none', 'list', 'charged', 'estimated'] })
+      .notNull()
+      .default('none'),
     meteredInputTokens: bigint('metered_input_tokens', { mode: 'number' }).notNull().default(0),
     meteredOutputTokens: bigint('metered_output_tokens', { mode: 'number' }).notNull().default(0),
     meteredCacheReadTokens: bigint('metered_cache_read_tokens', { mode: 'number' }).notNull().default(0),
@@ -153,7 +178,9 @@ export const runs = pgTable(
 export const events = pgTable(
   'events',
   {
-    runId: text('run_id').notNull().references(() => runs.id),
+    runId: text('run_id')
+      .notNull()
+      .references(() => runs.id),
     seq: integer('seq').notNull(),
     type: text('type').notNull(),
     data: jsonb('data').$type<Record<string, unknown>>().notNull(),
@@ -167,7 +194,9 @@ export const runMessages = pgTable(
   'run_messages',
   {
     id: text('id').primaryKey(),
-    runId: text('run_id').notNull().references(() => runs.id),
+    runId: text('run_id')
+      .notNull()
+      .references(() => runs.id),
     type: text('type', { enum: ['answer', 'steer', 'cancel'] }).notNull(),
     body: jsonb('body').$type<Record<string, unknown>>().notNull(),
     requestKey: text('request_key').unique(),
@@ -182,10 +211,16 @@ export const approvals = pgTable(
   'approvals',
   {
     id: text('id').primaryKey(),
-    runId: text('run_id').notNull().references(() => runs.id),
+    runId: text('run_id')
+      .notNull()
+      .references(() => runs.id),
     nativeId: text('native_id').notNull(),
-    kind: text('kind', { enum: ['permission', 'question', 'client_tool', 'sign_in'] }).notNull().$type<RuntimeInterrupt['kind']>(),
-    status: text('status', { enum: ['pending', 'decided', 'expired', 'cancelled'] }).notNull().default('pending'),
+    kind: text('kind', { enum: ['permission', 'question', 'client_tool', 'sign_in'] })
+      .notNull()
+      .$type<RuntimeInterrupt['kind']>(),
+    status: text('status', { enum: ['pending', 'decided', 'expired', 'cancelled'] })
+      .notNull()
+      .default('pending'),
     message: text('message').notNull(),
     tool: text('tool'),
     arguments: jsonb('arguments').$type<unknown>(),
@@ -208,7 +243,9 @@ export const approvals = pgTable(
 export const inbox = pgTable(
   'inbox',
   {
-    runId: text('run_id').notNull().references(() => runs.id),
+    runId: text('run_id')
+      .notNull()
+      .references(() => runs.id),
     seq: integer('seq').notNull(),
     event: jsonb('event').$type<unknown>().notNull(),
     at: at('at').notNull().defaultNow(),
@@ -258,8 +295,12 @@ export const sessionTokens = pgTable(
   'session_tokens',
   {
     hash: text('hash').primaryKey(),
-    sessionId: text('session_id').notNull().references(() => sessions.id),
-    runId: text('run_id').notNull().references(() => runs.id),
+    sessionId: text('session_id')
+      .notNull()
+      .references(() => sessions.id),
+    runId: text('run_id')
+      .notNull()
+      .references(() => runs.id),
     purpose: text('purpose', { enum: ['model', 'mcp'] }).notNull(),
     expiresAt: at('expires_at').notNull(),
     revoked: boolean('revoked').notNull().default(false),

@@ -30,7 +30,10 @@ export function agentNoun(kinds: Kinds): Noun<AgentDefinition> {
         .innerJoin(sessions, eq(sessions.id, runs.sessionId))
         .where(and(eq(runs.agentId, row.id), inArray(runs.status, ['queued', 'running', 'awaiting_input'])))
         .limit(1)
-      if (run) throw new HubError('in_use', `Agent ${row.name} is at work on ${run.id}.`, { hint: 'Stop its runs or wait for them.' })
+      if (run)
+        throw new HubError('in_use', `Agent ${row.name} is at work on ${run.id}.`, {
+          hint: 'Stop its runs or wait for them.',
+        })
     },
   }
 }

@@ -1,5 +1,15 @@
 import { HubError } from '../errors.ts'
-import { type Answer, type Cancel, type Log, type Ref, type Runtime, type RuntimeEvent, RuntimeRejection, type Snapshot, type Turn } from '../ports.ts'
+import {
+  type Answer,
+  type Cancel,
+  type Log,
+  type Ref,
+  type Runtime,
+  type RuntimeEvent,
+  RuntimeRejection,
+  type Snapshot,
+  type Turn,
+} from '../ports.ts'
 import { isTerminal } from '../shapes.ts'
 import type { RunMessage } from './lease.ts'
 import type { Recorder } from './recorder.ts'
@@ -77,14 +87,18 @@ export async function attempt(input: AttemptInput): Promise<{ outcome: Outcome; 
   /** The ref is stored, and nobody knows whether the prompt was sent. */
   async function recover(): Promise<{ ref: Ref } | { outcome: Outcome } | 'start'> {
     if (runtime.find) {
-      const found = await runtime.find(ref, turn, io).catch((error: unknown) => log.warn('find failed', { error: String(error) }))
+      const found = await runtime
+        .find(ref, turn, io)
+        .catch((error: unknown) => log.warn('find failed', { error: String(error) }))
       if (found) return { ref: found }
       if (found === null) return 'start'
     }
     if (input.repeatSafe) return 'start'
     const snapshot = await ask().catch(() => null)
     if (snapshot && snapshot.status !== 'unknown') return { ref }
-    return { outcome: unknown('The hub stopped while it handed the prompt over, and the runtime cannot tell whether it came.') }
+    return {
+      outcome: unknown('The hub stopped while it handed the prompt over, and the runtime cannot tell whether it came.'),
+    }
   }
 
   async function afterFailedStart(error: unknown): Promise<{ ref: Ref } | { outcome: Outcome }> {
@@ -94,7 +108,8 @@ export async function attempt(input: AttemptInput): Promise<{ outcome: Outcome; 
     if (runtime.find) {
       const found = await runtime.find(ref, turn, io).catch(() => undefined)
       if (found) return { ref: found }
-      if (found === null) return { outcome: failed('runtime_unavailable', `The runtime did not take the prompt: ${String(error)}`) }
+      if (found === null)
+        return { outcome: failed('runtime_unavailable', `The runtime did not take the prompt: ${String(error)}`) }
     }
     const snapshot = await ask().catch(() => null)
     if (snapshot && snapshot.status !== 'unknown') return { ref }
@@ -136,13 +151,19 @@ export async function attempt(input: AttemptInput): Promise<{ outcome: Outcome; 
           if (ended === 'silent') {
             silences = snapshot.status === 'running' && !recorder.isWaiting() ? silences + 1 : 0
             recorder.touch()
-            if (silences >= 2) end('silence', `The runtime has said nothing for ${Math.round((2 * input.limits.silenceMs) / 1000)} seconds.`)
+            if (silences >= 2)
+              end(
+                'silence',
+                `The runtime has said nothing for ${Math.round((2 * input.limits.silenceMs) / 1000)} seconds.`,
+              )
           }
         } else {
           lostSince ||= Date.now()
-          if (Date.now() - lostSince > STATUS_PATIENCE_MS) return { outcome: unknown('The runtime cannot be reached any more to ask for the outcome.'), ref }
+          if (Date.now() - lostSince > STATUS_PATIENCE_MS)
+            return { outcome: unknown('The runtime cannot be reached any more to ask for the outcome.'), ref }
         }
-        if (ended === 'ended' || ended === 'broke') await pause(RECONNECT_MS[Math.min(tries++, RECONNECT_MS.length - 1)]!, either)
+        if (ended === 'ended' || ended === 'broke')
+          await pause(RECONNECT_MS[Math.min(tries++, RECONNECT_MS.length - 1)]!, either)
         else if (ended === 'event') tries = 0
       }
       return null
@@ -154,7 +175,11 @@ export async function attempt(input: AttemptInput): Promise<{ outcome: Outcome; 
   }
 
   async function consume(within: AbortSignal): Promise<void> {
-    for await (const fact of runtime.stream(ref, { signal: within, log, ...(cursor === undefined ? {} : { cursor }) })) {
+    for await (const fact of runtime.stream(ref, {
+      signal: within,
+      log,
+      ...(cursor === undefined ? {} : { cursor }),
+    })) {
       if (within.aborted) return
       if (fact.type === 'artifact') await input.saveArtifact(fact)
       else recorder.tell(fact)
@@ -183,7 +208,8 @@ export async function attempt(input: AttemptInput): Promise<{ outcome: Outcome; 
       }
       if (recorder.isWaiting()) continue
       const deadline = recorder.deadlineAt()
-      if (deadline && Date.now() >= deadline.getTime()) end('deadline', 'The run took longer than limits.seconds allows.')
+      if (deadline && Date.now() >= deadline.getTime())
+        end('deadline', 'The run took longer than limits.seconds allows.')
       else if (recorder.silentMs() >= input.limits.silenceMs) return 'silent'
     }
     return await done
@@ -199,7 +225,8 @@ export async function attempt(input: AttemptInput): Promise<{ outcome: Outcome; 
   function checkLimits(): void {
     const used = recorder.usage()
     const { tokens, turns } = input.limits
-    if (tokens !== null && (used.input_tokens ?? 0) + (used.output_tokens ?? 0) > tokens) end('tokens', `The run used more than ${tokens} tokens.`)
+    if (tokens !== null && (used.input_tokens ?? 0) + (used.output_tokens ?? 0) > tokens)
+      end('tokens', `The run used more than ${tokens} tokens.`)
     if (turns !== null && (used.model_calls ?? 0) > turns) end('turns', `The run made more than ${turns} model calls.`)
   }
 
@@ -216,7 +243,12 @@ export async function attempt(input: AttemptInput): Promise<{ outcome: Outcome; 
     } catch (error) {
       if (either.aborted) return
       const cannot = error instanceof HubError && error.code === 'runtime_cannot'
-      recorder.tell({ type: 'progress', message: cannot ? 'This runtime cannot be told to stop: it may work on by itself.' : 'The runtime did not confirm the stop.' })
+      recorder.tell({
+        type: 'progress',
+        message: cannot
+          ? 'This runtime cannot be told to stop: it may work on by itself.'
+          : 'The runtime did not confirm the stop.',
+      })
       log.warn('cancel failed', { error: String(error) })
     }
   }
@@ -237,7 +269,8 @@ export async function attempt(input: AttemptInput): Promise<{ outcome: Outcome; 
           // The shape is the one that core stored with the decision.
           const { expired, ...body } = message.body as Omit<Answer, 'type'> & { expired?: boolean }
           const result = await deliver({ ...body, type: 'answer' })
-          if (expired && result === 'failed') end('input', 'Nobody answered in time, and the runtime did not take a no.')
+          if (expired && result === 'failed')
+            end('input', 'Nobody answered in time, and the runtime did not take a no.')
           recorder.resolve(body.interruptId)
           await input.handled(message, result)
         }
@@ -283,7 +316,12 @@ export async function attempt(input: AttemptInput): Promise<{ outcome: Outcome; 
     if (snapshot?.status === 'succeeded') return { status: 'succeeded', output }
     if (ending) return ended(ending.why, ending.message, output)
     if (snapshot?.status === 'cancelled') return { status: 'cancelled', output }
-    if (snapshot?.status === 'failed') return { status: 'failed', output, error: snapshot.error ?? { code: 'runtime_failed', message: 'The runtime failed the run without a reason.' } }
+    if (snapshot?.status === 'failed')
+      return {
+        status: 'failed',
+        output,
+        error: snapshot.error ?? { code: 'runtime_failed', message: 'The runtime failed the run without a reason.' },
+      }
     return unknown('The runtime no longer knows this run.')
   }
 }
@@ -305,7 +343,11 @@ function ended(why: Why, message: string, output: string | null): Outcome {
   }
 }
 
-const failed = (code: string, message: string): Outcome => ({ status: 'failed', output: null, error: { code, message } })
+const failed = (code: string, message: string): Outcome => ({
+  status: 'failed',
+  output: null,
+  error: { code, message },
+})
 const unknown = (message: string): Outcome => failed('outcome_unknown', message)
 
 function isTerminalSnapshot(snapshot: Snapshot): boolean {

@@ -11,7 +11,11 @@ export type RuntimeRow = typeof runtimes.$inferSelect
 /** Capabilities of a registered runtime; throws when its kind or settings are not (or no longer) valid here. */
 export function capabilitiesOf(kinds: Kinds, runtime: RuntimeRow): Capabilities {
   const kind = kinds.get(runtime.definition.kind)
-  if (!kind) throw new HubError('runtime_unavailable', `This hub has no runtime kind ${runtime.definition.kind} (runtime ${runtime.name}).`)
+  if (!kind)
+    throw new HubError(
+      'runtime_unavailable',
+      `This hub has no runtime kind ${runtime.definition.kind} (runtime ${runtime.name}).`,
+    )
   return kind.capabilities(kind.settings.parse(runtime.definition.settings))
 }
 
@@ -19,29 +23,48 @@ export function capabilitiesOf(kinds: Kinds, runtime: RuntimeRow): Capabilities 
  * The runtimes that an agent may run on, best first: those of its selector that exist and can do all that it asks for.
  * Throws runtime_not_found when none exists and runtime_cannot, naming each field, when none can.
  */
-export async function bindRuntimes(db: Db, kinds: Kinds, agent: string, definition: AgentDefinition): Promise<RuntimeRow[]> {
+export async function bindRuntimes(
+  db: Db,
+  kinds: Kinds,
+  agent: string,
+  definition: AgentDefinition,
+): Promise<RuntimeRow[]> {
   const found = await selectRuntimes(db, definition.runtime)
   if (found.length === 0) {
-    throw new HubError('runtime_not_found', `Agent ${agent} asks for runtime ${JSON.stringify(definition.runtime)}, and there is none.`)
+    throw new HubError(
+      'runtime_not_found',
+      `Agent ${agent} asks for runtime ${JSON.stringify(definition.runtime)}, and there is none.`,
+    )
   }
   const judged = found.map((runtime) => ({ runtime, lacks: missing(definition, capabilitiesOf(kinds, runtime)) }))
   const able = judged.filter(({ lacks }) => lacks.length === 0)
   if (able.length > 0) return able.map(({ runtime }) => runtime)
   const reasons = judged.map(({ runtime, lacks }) => `runtime ${runtime.name} cannot honour ${lacks.join(', ')}`)
-  throw new HubError('runtime_cannot', `Agent ${agent}: ${reasons.join('; ')}.`, { details: judged.map(({ runtime, lacks }) => ({ runtime: runtime.name, fields: lacks })) })
+  throw new HubError('runtime_cannot', `Agent ${agent}: ${reasons.join('; ')}.`, {
+    details: judged.map(({ runtime, lacks }) => ({ runtime: runtime.name, fields: lacks })),
+  })
 }
 
 async function selectRuntimes(db: Db, selector: AgentDefinition['runtime']): Promise<RuntimeRow[]> {
   const alive = isNull(runtimes.deletedAt)
-  if (typeof selector === 'string') return db.select().from(runtimes).where(and(alive, eq(runtimes.name, selector)))
+  if (typeof selector === 'string')
+    return db
+      .select()
+      .from(runtimes)
+      .where(and(alive, eq(runtimes.name, selector)))
   const { any, kind, labels } = selector
-  const found = await db.select().from(runtimes).where(and(alive, any ? inArray(runtimes.name, any) : undefined))
+  const found = await db
+    .select()
+    .from(runtimes)
+    .where(and(alive, any ? inArray(runtimes.name, any) : undefined))
   const fits = found.filter(
     ({ definition }) =>
       (kind === undefined || definition.kind === kind) &&
       Object.entries(labels ?? {}).every(([key, value]) => definition.labels[key] === value),
   )
-  return any ? fits.sort((a, b) => any.indexOf(a.name) - any.indexOf(b.name)) : fits.sort((a, b) => a.name.localeCompare(b.name))
+  return any
+    ? fits.sort((a, b) => any.indexOf(a.name) - any.indexOf(b.name))
+    : fits.sort((a, b) => a.name.localeCompare(b.name))
 }
 
 /** What the definition asks for and these capabilities do not have. A field is never dropped in silence. */

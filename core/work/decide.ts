@@ -23,11 +23,22 @@ export async function recordDecision(db: Db, actor: Actor, approvalId: string, d
     const option = chooseOption(approval.id, approval.options, decided)
     const [won] = await tx
       .update(approvals)
-      .set({ status: 'decided', optionId: option.id, note: decided.note ?? null, decidedBy: actor.userId, decidedAt: sql`now()` })
+      .set({
+        status: 'decided',
+        optionId: option.id,
+        note: decided.note ?? null,
+        decidedBy: actor.userId,
+        decidedAt: sql`now()`,
+      })
       .where(and(eq(approvals.id, approvalId), eq(approvals.status, 'pending'), gt(approvals.expiresAt, sql`now()`)))
       .returning({ id: approvals.id })
     if (!won) return refuse(tx, approvalId, option.id)
-    await tellHolder(tx, approval.runId, { approvalId, interruptId: approval.nativeId, option, text: decided.text, note: decided.note }, decided.requestKey)
+    await tellHolder(
+      tx,
+      approval.runId,
+      { approvalId, interruptId: approval.nativeId, option, text: decided.text, note: decided.note },
+      decided.requestKey,
+    )
   })
 }
 
@@ -51,7 +62,13 @@ export async function expireApprovals(db: Db): Promise<number> {
       .returning()
     for (const approval of expired) {
       const option = rejection(approval.options)
-      await tellHolder(tx, approval.runId, { approvalId: approval.id, interruptId: approval.nativeId, option, expired: true, note: 'Nobody answered in time.' })
+      await tellHolder(tx, approval.runId, {
+        approvalId: approval.id,
+        interruptId: approval.nativeId,
+        option,
+        expired: true,
+        note: 'Nobody answered in time.',
+      })
     }
     return expired.length
   })
@@ -77,7 +94,8 @@ function chooseOption(approvalId: string, options: InterruptOption[], decided: D
 async function refuse(tx: Db, approvalId: string, optionId: string): Promise<void> {
   const [now] = await tx.select().from(approvals).where(eq(approvals.id, approvalId))
   if (now?.status === 'decided' && now.optionId === optionId && optionId !== 'answer') return
-  if (now?.status === 'decided') throw new HubError('approval_decided', `Approval ${approvalId} was decided before: ${now.optionId}.`)
+  if (now?.status === 'decided')
+    throw new HubError('approval_decided', `Approval ${approvalId} was decided before: ${now.optionId}.`)
   throw new HubError('approval_expired', `Approval ${approvalId} is no longer waited for.`)
 }
 

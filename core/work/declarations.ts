@@ -7,10 +7,27 @@ import type { Log } from '../ports.ts'
 import { users } from '../schema/index.ts'
 import { scrubValue } from '../secrets/scrub-value.ts'
 import type { Scrubber } from '../secrets/scrubber.ts'
-import type { Agent, AgentDefinition, Health, RuntimeDefinition, RuntimeInfo, Schedule, ScheduleDefinition } from '../shapes.ts'
+import type {
+  Agent,
+  AgentDefinition,
+  Health,
+  RuntimeDefinition,
+  RuntimeInfo,
+  Schedule,
+  ScheduleDefinition,
+} from '../shapes.ts'
 import { agentNoun, openRuns, toAgent } from './agents.ts'
 import type { Kinds, RuntimeRow } from './bind.ts'
-import { createDeclared, findDeclared, listDeclared, listVersions, type Noun, type Row, removeDeclared, updateDeclared } from './declared.ts'
+import {
+  createDeclared,
+  findDeclared,
+  listDeclared,
+  listVersions,
+  type Noun,
+  type Row,
+  removeDeclared,
+  updateDeclared,
+} from './declared.ts'
 import { CHANNEL } from './log.ts'
 import type { Pool, Registered } from './pool.ts'
 import { activeOn, runtimeNoun, storeHealth, toRuntime } from './runtimes.ts'
@@ -27,18 +44,35 @@ export function createDeclarations(deps: Deps): Pick<Core, 'agents' | 'runtimes'
   const runtime = runtimeNoun(kinds)
 
   const shapeAgents = async (rows: Row<AgentDefinition>[]): Promise<Agent[]> => {
-    const open = await openRuns(db, rows.map(({ id }) => id))
+    const open = await openRuns(
+      db,
+      rows.map(({ id }) => id),
+    )
     return rows.map((row) => toAgent(row, open.get(row.id)))
   }
   const shapeRuntimes = async (rows: Row<RuntimeDefinition>[]): Promise<RuntimeInfo[]> => {
-    const active = await activeOn(db, rows.map(({ id }) => id))
+    const active = await activeOn(
+      db,
+      rows.map(({ id }) => id),
+    )
     // A row of the runtimes table, read through the type that the three tables share.
     return rows.map((row) => toRuntime(kinds, row as unknown as RuntimeRow, active.get(row.id) ?? 0))
   }
   const shapeSchedules = async (rows: Row<ScheduleDefinition>[]): Promise<Schedule[]> => {
     // A row of the schedules table, read through the type that the three tables share.
     const found = rows as unknown as ScheduleRow[]
-    const owners = found.length === 0 ? [] : await db.select({ id: users.id, name: users.name }).from(users).where(inArray(users.id, found.map(({ ownerId }) => ownerId)))
+    const owners =
+      found.length === 0
+        ? []
+        : await db
+            .select({ id: users.id, name: users.name })
+            .from(users)
+            .where(
+              inArray(
+                users.id,
+                found.map(({ ownerId }) => ownerId),
+              ),
+            )
     return found.map((row) => toSchedule(row, owners.find(({ id }) => id === row.ownerId)?.name ?? row.ownerId))
   }
 
@@ -71,10 +105,14 @@ export function createDeclarations(deps: Deps): Pick<Core, 'agents' | 'runtimes'
   }
 }
 
-function verbs<D extends Definition, T>({ db, scrubber }: Deps, noun: Noun<D>, shape: (rows: Row<D>[]) => Promise<T[]>): Declared<T> {
+function verbs<D extends Definition, T>(
+  { db, scrubber }: Deps,
+  noun: Noun<D>,
+  shape: (rows: Row<D>[]) => Promise<T[]>,
+): Declared<T> {
   const one = async (row: Row<D>): Promise<T> => (await shape([row]))[0]!
   /** Definitions are shown to many: a secret typed into one is taken out before it is stored. */
-  const clean = <V>(value: V): V => scrubValue(scrubber.scrub, value).value as V
+  const clean = <V>(value: V): V => scrubValue(scrubber, value).value as V
   const changed = () => notify(db, CHANNEL, 'config:changed')
   return {
     async create(actor, input) {
@@ -124,4 +162,3 @@ export async function measure(pool: Pool, registered: Registered, log: Log): Pro
     }
   }
 }
-

@@ -8,8 +8,15 @@ import { type ErrorCode, HubError } from '../errors.ts'
 import { newId } from '../id.ts'
 import { fromCursor, pageSize, toPage } from '../page.ts'
 import { parse } from '../parse.ts'
-import { agents, type runtimes, type schedules, versions } from '../schema/index.ts'
-import { type AgentDefinition, Name, type Page, type RuntimeDefinition, type ScheduleDefinition, type Version } from '../shapes.ts'
+import { type agents, type runtimes, type schedules, versions } from '../schema/index.ts'
+import {
+  type AgentDefinition,
+  Name,
+  type Page,
+  type RuntimeDefinition,
+  type ScheduleDefinition,
+  type Version,
+} from '../shapes.ts'
 
 /** Agents, runtimes and schedules: the same life, told apart by this. */
 export type Noun<D extends AgentDefinition | RuntimeDefinition | ScheduleDefinition> = {
@@ -49,7 +56,14 @@ export async function createDeclared<D extends AgentDefinition | RuntimeDefiniti
       const [row] = await tx
         .insert(noun.table)
         // The definition is of this noun's schema; the table type stands for three.
-        .values({ ...columns, id: newId(noun.prefix), name, version: 1, definition: definition as AgentDefinition, managedBy })
+        .values({
+          ...columns,
+          id: newId(noun.prefix),
+          name,
+          version: 1,
+          definition: definition as AgentDefinition,
+          managedBy,
+        })
         .returning()
       await tx.insert(versions).values({ subjectId: row!.id, version: 1, definition, createdBy: actor.name })
       return row as unknown as Row<D>
@@ -66,7 +80,33 @@ export async function updateDeclared<D extends AgentDefinition | RuntimeDefiniti
   actor: Actor,
   ref: string,
   input: DefinitionPatch,
-  managedBy: Managed = 'api',
+): Promise<Row<D>> {
+  const { version, ...patch } = input
+  const merge = (before: D) =>
+    Object.fromEntries(Object.entries({ ...before, ...patch }).filter(([, value]) => value !== null))
+  return await change(db, noun, actor, ref, 'api', merge, version)
+}
+
+/** The whole definition anew; takes over what another hand made. */
+export async function replaceDeclared<D extends AgentDefinition | RuntimeDefinition | ScheduleDefinition>(
+  db: Db,
+  noun: Noun<D>,
+  actor: Actor,
+  ref: string,
+  definition: Record<string, unknown>,
+  managedBy: Managed,
+): Promise<Row<D>> {
+  return await change(db, noun, actor, ref, managedBy, () => definition)
+}
+
+async function change<D extends AgentDefinition | RuntimeDefinition | ScheduleDefinition>(
+  db: Db,
+  noun: Noun<D>,
+  actor: Actor,
+  ref: string,
+  managedBy: Managed,
+  next: (before: D) => Record<string, unknown>,
+  version?: number,
 ): Promise<Row<D>> {
   return await db.transaction(async (tx) => {
     const row = await findDeclared(tx, noun, ref, { lock: true })
@@ -74,22 +114,24 @@ export async function updateDeclared<D extends AgentDefinition | RuntimeDefiniti
     if (row.managedBy === 'config' && managedBy !== 'config') {
       throw new HubError('managed_by_config', `The ${noun.type} ${row.name} is declared in signalbox.yaml.`)
     }
-    const { version, ...patch } = input
     if (version !== undefined && version !== row.version) {
-      throw new HubError('version_conflict', `The ${noun.type} ${row.name} is at version ${row.version}, not ${version}.`)
+      throw new HubError(
+        'version_conflict',
+        `The ${noun.type} ${row.name} is at version ${row.version}, not ${version}.`,
+      )
     }
-    const merged = Object.fromEntries(Object.entries({ ...row.definition, ...patch }).filter(([, value]) => value !== null))
-    const definition = parse(noun.schema, merged, `The ${noun.type} ${row.name}`)
+    const definition = parse(noun.schema, next(row.definition), `The ${noun.type} ${row.name}`)
     const columns = await noun.prepare(tx, row.name, definition, { actor, isNew: false })
     const unchanged = canonical(definition) === canonical(row.definition)
     if (unchanged && row.managedBy === managedBy) return row
-    const next = unchanged ? row.version : row.version + 1
+    const number = unchanged ? row.version : row.version + 1
     const [updated] = await tx
       .update(noun.table)
-      .set({ ...columns, version: next, definition: definition as AgentDefinition, managedBy, updatedAt: sql`now()` })
+      .set({ ...columns, version: number, definition: definition as AgentDefinition, managedBy, updatedAt: sql`now()` })
       .where(and(eq(noun.table.id, row.id), eq(noun.table.version, row.version)))
       .returning()
-    if (!unchanged) await tx.insert(versions).values({ subjectId: row.id, version: next, definition, createdBy: actor.name })
+    if (!unchanged)
+      await tx.insert(versions).values({ subjectId: row.id, version: number, definition, createdBy: actor.name })
     return updated as unknown as Row<D>
   })
 }
@@ -105,7 +147,10 @@ export async function removeDeclared<D extends AgentDefinition | RuntimeDefiniti
     const row = await findDeclared(tx, noun, ref, { lock: true })
     authorize(actor, 'edit', { type: noun.type, id: row.id })
     if (row.managedBy !== managedBy) {
-      if (row.managedBy === 'hub') throw new HubError('in_use', `The ${noun.type} ${row.name} is built in.`, { hint: 'Leave it; agents need not use it.' })
+      if (row.managedBy === 'hub')
+        throw new HubError('in_use', `The ${noun.type} ${row.name} is built in.`, {
+          hint: 'Leave it; agents need not use it.',
+        })
       throw new HubError('managed_by_config', `The ${noun.type} ${row.name} is declared in signalbox.yaml.`)
     }
     await noun.release(tx, row)
@@ -124,7 +169,12 @@ export async function findDeclared<D extends AgentDefinition | RuntimeDefinition
   const query = db
     .select()
     .from(table)
-    .where(and(options.deleted ? undefined : isNull(table.deletedAt), or(eq(table.id, ref), and(eq(table.name, ref), isNull(table.deletedAt)))))
+    .where(
+      and(
+        options.deleted ? undefined : isNull(table.deletedAt),
+        or(eq(table.id, ref), and(eq(table.name, ref), isNull(table.deletedAt))),
+      ),
+    )
   const [row] = options.lock ? await query.for('update') : await query
   if (!row) throw new HubError(noun.notFound, `There is no ${noun.type} ${ref}.`)
   return row as unknown as Row<D>
@@ -148,7 +198,9 @@ export async function listDeclared<D extends AgentDefinition | RuntimeDefinition
       and(
         isNull(table.deletedAt),
         after === null ? undefined : gt(table.name, after),
-        contains === undefined ? undefined : sql`(${table.name} ilike ${contains} or ${table.definition}->>'description' ilike ${contains})`,
+        contains === undefined
+          ? undefined
+          : sql`(${table.name} ilike ${contains} or ${table.definition}->>'description' ilike ${contains})`,
         options.runtime === undefined ? undefined : sql`${table.definition}->>'runtime' = ${options.runtime}`,
         options.agent === undefined ? undefined : sql`${table.definition}->>'agent' = ${options.agent}`,
       ),
@@ -174,18 +226,30 @@ export async function listVersions<D extends AgentDefinition | RuntimeDefinition
     .where(and(eq(versions.subjectId, row.id), after === null ? undefined : lt(versions.version, Number(after) || 0)))
     .orderBy(desc(versions.version))
     .limit(limit + 1)
-  return toPage(found, limit, (version) => String(version.version), ({ version, definition, createdBy, createdAt }) => ({
-    version,
-    definition,
-    created_by: createdBy,
-    created_at: createdAt.toISOString(),
-  }))
+  return toPage(
+    found,
+    limit,
+    (version) => String(version.version),
+    ({ version, definition, createdBy, createdAt }) => ({
+      version,
+      definition,
+      created_by: createdBy,
+      created_at: createdAt.toISOString(),
+    }),
+  )
 }
 
 /** The part of the wire shape that all three share. */
 export function toDeclared<D>(row: Row<D>) {
   const { id, name, version, managedBy, createdAt, updatedAt } = row
-  return { id, name, version, managed_by: managedBy, created_at: createdAt.toISOString(), updated_at: updatedAt.toISOString() }
+  return {
+    id,
+    name,
+    version,
+    managed_by: managedBy,
+    created_at: createdAt.toISOString(),
+    updated_at: updatedAt.toISOString(),
+  }
 }
 
 /** JSON with sorted keys: two definitions are the same when their texts are. jsonb does not keep the order of keys. */
@@ -193,7 +257,10 @@ export function canonical(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(canonical).join(',')}]`
   if (value && typeof value === 'object') {
     const entries = Object.entries(value).filter(([, item]) => item !== undefined)
-    return `{${entries.sort(([a], [b]) => (a < b ? -1 : 1)).map(([key, item]) => `${JSON.stringify(key)}:${canonical(item)}`).join(',')}}`
+    return `{${entries
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([key, item]) => `${JSON.stringify(key)}:${canonical(item)}`)
+      .join(',')}}`
   }
   return JSON.stringify(value) ?? 'null'
 }

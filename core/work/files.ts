@@ -21,14 +21,22 @@ export function createFileStore(input: { db: Db; folder: string; scrubber: Scrub
   const { db, folder } = input
   const pathOf = (id: string) => join(folder, id)
 
-  async function store(file: { name: string; mediaType: string; content: AsyncIterable<Uint8Array> | Uint8Array; runId: string | null; createdBy: string }): Promise<FileInfo> {
+  async function store(file: {
+    name: string
+    mediaType: string
+    content: AsyncIterable<Uint8Array> | Uint8Array
+    runId: string | null
+    createdBy: string
+  }): Promise<FileInfo> {
     const { maxBytes, retentionDays } = input.limits()
     await mkdir(folder, { recursive: true, mode: 0o700 })
     const id = newId('fil')
     const part = `${pathOf(id)}.part`
     try {
       const bytes = await collect(file.content, maxBytes, file.name)
-      const content = isText(file.mediaType, bytes) ? Buffer.from(input.scrubber.scrub(bytes.toString('utf8')).text) : bytes
+      const content = isText(file.mediaType, bytes)
+        ? Buffer.from(input.scrubber.scrub(bytes.toString('utf8')).text)
+        : bytes
       const handle = await open(part, 'wx', 0o600)
       try {
         await handle.writeFile(content)
@@ -66,9 +74,18 @@ export function createFileStore(input: { db: Db; folder: string; scrubber: Scrub
   }
 
   return {
-    async create(actor: Actor, file: { name: string; media_type: string; content: Readable | Uint8Array }): Promise<FileInfo> {
+    async create(
+      actor: Actor,
+      file: { name: string; media_type: string; content: Readable | Uint8Array },
+    ): Promise<FileInfo> {
       authorize(actor, 'edit', { type: 'file', id: file.name })
-      return await store({ name: file.name, mediaType: file.media_type, content: file.content, runId: null, createdBy: actor.userId })
+      return await store({
+        name: file.name,
+        mediaType: file.media_type,
+        content: file.content,
+        runId: null,
+        createdBy: actor.userId,
+      })
     },
     async get(actor: Actor, id: string): Promise<FileInfo> {
       return toFile(await find(actor, id))
@@ -81,23 +98,40 @@ export function createFileStore(input: { db: Db; folder: string; scrubber: Scrub
     },
     /** For a runtime, on behalf of a run that was given the file. */
     content: (id: string): Promise<Uint8Array> => readFile(pathOf(id)),
-    async saveArtifact(run: { id: string; createdBy: string }, fact: { name: string; mediaType: string; read(): Promise<Uint8Array> }): Promise<FileInfo> {
-      return await store({ name: fact.name, mediaType: fact.mediaType, content: await fact.read(), runId: run.id, createdBy: run.createdBy })
+    async saveArtifact(
+      run: { id: string; createdBy: string },
+      fact: { name: string; mediaType: string; read(): Promise<Uint8Array> },
+    ): Promise<FileInfo> {
+      return await store({
+        name: fact.name,
+        mediaType: fact.mediaType,
+        content: await fact.read(),
+        runId: run.id,
+        createdBy: run.createdBy,
+      })
     },
     /** Removes what has outlived its retention; rows first, so that nobody is shown a file that is gone. */
     async expire(): Promise<void> {
-      const gone = await db.delete(artifacts).where(and(lt(artifacts.expiresAt, sql`now()`))).returning({ id: artifacts.id })
+      const gone = await db
+        .delete(artifacts)
+        .where(and(lt(artifacts.expiresAt, sql`now()`)))
+        .returning({ id: artifacts.id })
       for (const { id } of gone) await unlink(pathOf(id)).catch(() => {})
     },
   }
 }
 
-async function collect(content: AsyncIterable<Uint8Array> | Uint8Array, maxBytes: number, name: string): Promise<Buffer> {
+async function collect(
+  content: AsyncIterable<Uint8Array> | Uint8Array,
+  maxBytes: number,
+  name: string,
+): Promise<Buffer> {
   const parts: Uint8Array[] = []
   let size = 0
   for await (const part of content instanceof Uint8Array ? [content] : content) {
     size += part.byteLength
-    if (size > maxBytes) throw new HubError('file_too_large', `File ${safeName(name)} is larger than ${maxBytes} bytes.`)
+    if (size > maxBytes)
+      throw new HubError('file_too_large', `File ${safeName(name)} is larger than ${maxBytes} bytes.`)
     parts.push(part)
   }
   return Buffer.concat(parts)
@@ -113,7 +147,9 @@ function isText(mediaType: string, bytes: Buffer): boolean {
 /** Only a name: no folder, no control character, never empty. */
 function safeName(name: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is taken out.
-  const cleaned = basename(name.replaceAll('\\', '/')).replace(/[\u0000-\u001f\u007f]/g, '').slice(0, 200)
+  const cleaned = basename(name.replaceAll('\\', '/'))
+    .replace(/[\u0000-\u001f\u007f]/g, '')
+    .slice(0, 200)
   return cleaned === '' || cleaned === '.' || cleaned === '..' ? 'file' : cleaned
 }
 
@@ -129,4 +165,3 @@ function toFile(row: typeof artifacts.$inferSelect): FileInfo {
     expires_at: row.expiresAt.toISOString(),
   }
 }
-

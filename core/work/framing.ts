@@ -54,7 +54,11 @@ export function framing(scrubber: Scrubber, log: RunEvent[], coveredSeq: number)
         const args = fact.arguments === undefined ? '' : JSON.stringify(clean(fact.arguments))
         return [
           ...closeAll(),
-          event('TOOL_CALL_START', { toolCallId, toolCallName: fact.name, ...(fact.kind ? { metadata: { kind: fact.kind } } : {}) }),
+          event('TOOL_CALL_START', {
+            toolCallId,
+            toolCallName: fact.name,
+            ...(fact.kind ? { metadata: { kind: fact.kind } } : {}),
+          }),
           ...(args === '' ? [] : [event('TOOL_CALL_ARGS', { toolCallId, delta: args })]),
           event('TOOL_CALL_END', { toolCallId }),
         ]
@@ -66,7 +70,9 @@ export function framing(scrubber: Scrubber, log: RunEvent[], coveredSeq: number)
         tools.set(toolCallId, { resulted: true })
         return [
           ...closeAll(),
-          ...(unseen ? [event('TOOL_CALL_START', { toolCallId, toolCallName: 'tool' }), event('TOOL_CALL_END', { toolCallId })] : []),
+          ...(unseen
+            ? [event('TOOL_CALL_START', { toolCallId, toolCallName: 'tool' }), event('TOOL_CALL_END', { toolCallId })]
+            : []),
           event('TOOL_CALL_RESULT', {
             messageId: `${toolCallId}:result`,
             toolCallId,
@@ -129,7 +135,17 @@ export function framing(scrubber: Scrubber, log: RunEvent[], coveredSeq: number)
     if (known?.open) return { message: known, before: [] }
     if (known) return { message: known, before: [...closeAll(), ...reopen(known)] }
     const before = closeAll()
-    const message: Message = { reasoning, shownId: id, part: 1, open: true, shown: '', raw: '', stream: null, skip: '', retold: '' }
+    const message: Message = {
+      reasoning,
+      shownId: id,
+      part: 1,
+      open: true,
+      shown: '',
+      raw: '',
+      stream: null,
+      skip: '',
+      retold: '',
+    }
     messages.set(id, message)
     last = message.reasoning ? last : message
     return { message, before: [...before, ...starts(message)] }
@@ -200,7 +216,7 @@ export function framing(scrubber: Scrubber, log: RunEvent[], coveredSeq: number)
   }
 
   function clean(value: unknown): unknown {
-    const { value: scrubbed, count } = scrubValue(scrubber.scrub, value)
+    const { value: scrubbed, count } = scrubValue(scrubber, value)
     redactions += count
     return wellFormedValue(scrubbed)
   }
@@ -256,7 +272,8 @@ export function framing(scrubber: Scrubber, log: RunEvent[], coveredSeq: number)
     answer: (): string | null => last?.shown ?? null,
     /** True while text is held back that might be the beginning of a secret: the log is behind the runtime then. */
     holding: (): boolean => [...messages.values()].some(({ stream }) => stream?.holding ?? false),
-    redactions: (): number => redactions + [...messages.values()].reduce((sum, { stream }) => sum + (stream?.count ?? 0), 0),
+    redactions: (): number =>
+      redactions + [...messages.values()].reduce((sum, { stream }) => sum + (stream?.count ?? 0), 0),
   }
 }
 

@@ -51,7 +51,12 @@ export async function claim(
         leaseUntil: lease,
         startedAt: sql`coalesce(${runs.startedAt}, now())`,
       })
-      .where(inArray(runs.id, ids.map(({ id }) => id)))
+      .where(
+        inArray(
+          runs.id,
+          ids.map(({ id }) => id),
+        ),
+      )
       .returning()
   })
   return taken.length === 0 ? [] : await gather(db, kinds, taken, placement)
@@ -108,12 +113,22 @@ async function gather(db: Db, kinds: Kinds, taken: RunRow[], placement: string):
     .where(inArray(runs.id, ids))
   const fileIds = taken.flatMap(({ input }) => input.files)
   const files = fileIds.length === 0 ? [] : await db.select().from(artifacts).where(inArray(artifacts.id, fileIds))
-  const staying = found.filter(({ session, runtime }) => session.placement === null && staysOnReplica(kinds, runtime.definition))
+  const staying = found.filter(
+    ({ session, runtime }) => session.placement === null && staysOnReplica(kinds, runtime.definition),
+  )
   if (staying.length > 0) {
     await db
       .update(sessions)
       .set({ placement })
-      .where(and(inArray(sessions.id, staying.map(({ session }) => session.id)), isNull(sessions.placement)))
+      .where(
+        and(
+          inArray(
+            sessions.id,
+            staying.map(({ session }) => session.id),
+          ),
+          isNull(sessions.placement),
+        ),
+      )
   }
   const claimed = taken.map((run): Claimed => {
     const about = found.find(({ runId }) => runId === run.id)!
@@ -184,7 +199,10 @@ export async function openMessages(db: Db, runIds: string[]): Promise<RunMessage
 
 /** A message has reached the runtime, or never will; `result` says which. */
 export async function messageHandled(db: Db, id: string, result: string): Promise<void> {
-  await db.update(runMessages).set({ handledAt: sql`now()`, result }).where(and(eq(runMessages.id, id), isNull(runMessages.handledAt)))
+  await db
+    .update(runMessages)
+    .set({ handledAt: sql`now()`, result })
+    .where(and(eq(runMessages.id, id), isNull(runMessages.handledAt)))
 }
 
 /** Ends the leases of a holder that is surely dead or gives up, so that its runs are claimed again at once. */
@@ -194,4 +212,3 @@ export async function releaseLeases(db: Db, placement: string): Promise<void> {
     .set({ leaseUntil: sql`now() - interval '1 second'` })
     .where(and(inArray(runs.status, ['running', 'awaiting_input']), sql`${runs.holder} like ${`${placement}:%`}`))
 }
-

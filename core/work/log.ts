@@ -23,7 +23,12 @@ export async function appendEvents(
   added: NewEvent[],
   set: SQL[] = [],
 ): Promise<Written> {
-  const numbered = added.map(({ type, at, ...data }, index) => ({ seq: fromSeq + index, at: at.toISOString(), type, data }))
+  const numbered = added.map(({ type, at, ...data }, index) => ({
+    seq: fromSeq + index,
+    at: at.toISOString(),
+    type,
+    data,
+  }))
   const nextSeq = fromSeq + added.length
   const changes = sql.join([sql`next_seq = ${nextSeq}`, ...set], sql`, `)
   const found = await rows<{ id: string }>(
@@ -37,7 +42,8 @@ export async function appendEvents(
     )
     select id, pg_notify(${CHANNEL}, 'event:' || id || ':' || ${nextSeq - 1}::text) from held`,
   )
-  if (found.length === 0) throw new HubError('lease_lost', `Run ${run.id} is no longer held with fence ${run.fence} at event ${fromSeq}.`)
+  if (found.length === 0)
+    throw new HubError('lease_lost', `Run ${run.id} is no longer held with fence ${run.fence} at event ${fromSeq}.`)
   return { nextSeq, events: numbered.map(({ seq, at, type, data }) => ({ seq, at, type, ...data })) }
 }
 
@@ -50,7 +56,13 @@ export async function readEvents(
   const found = await db
     .select()
     .from(events)
-    .where(and(eq(events.runId, runId), gt(events.seq, options.after), options.types ? inArray(events.type, options.types) : undefined))
+    .where(
+      and(
+        eq(events.runId, runId),
+        gt(events.seq, options.after),
+        options.types ? inArray(events.type, options.types) : undefined,
+      ),
+    )
     .orderBy(asc(events.seq))
     .limit(options.limit)
   return found.map(({ seq, at, type, data }) => ({ seq, at: at.toISOString(), type, ...data }))

@@ -20,7 +20,8 @@ export function createPool(input: {
 
   function kindOf({ name, definition }: Registered) {
     const kind = input.kinds.get(definition.kind)
-    if (!kind) throw new HubError('runtime_unavailable', `This hub has no runtime kind ${definition.kind} (runtime ${name}).`)
+    if (!kind)
+      throw new HubError('runtime_unavailable', `This hub has no runtime kind ${definition.kind} (runtime ${name}).`)
     return { kind, settings: kind.settings.parse(definition.settings) }
   }
 
@@ -57,7 +58,13 @@ export function createPool(input: {
       return kind.capabilities(settings)
     },
     async close(): Promise<void> {
-      await Promise.all([...opened.values()].map(({ runtime }) => runtime.then((open) => open.close?.()).catch((error: unknown) => input.log.warn('closing a runtime failed', { error: String(error) }))))
+      await Promise.all(
+        [...opened.values()].map(({ runtime }) =>
+          runtime
+            .then((open) => open.close?.())
+            .catch((error: unknown) => input.log.warn('closing a runtime failed', { error: String(error) })),
+        ),
+      )
       opened.clear()
     },
   }

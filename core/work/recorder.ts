@@ -55,7 +55,11 @@ export function createRecorder(input: RecorderInput) {
     if (interrupted && added[0]!.type !== 'RUN_STARTED') resumeLog()
     for (const event of added) {
       const before = queue.at(-1)
-      const joins = before !== undefined && before.type === event.type && /^(TEXT|REASONING)_MESSAGE_CONTENT$/.test(event.type) && before.messageId === event.messageId
+      const joins =
+        before !== undefined &&
+        before.type === event.type &&
+        /^(TEXT|REASONING)_MESSAGE_CONTENT$/.test(event.type) &&
+        before.messageId === event.messageId
       if (joins) before.delta = String(before.delta) + String(event.delta)
       else queue.push(event)
     }
@@ -90,7 +94,13 @@ export function createRecorder(input: RecorderInput) {
   async function write(): Promise<void> {
     if (lost) throw new Error(`run ${run.id} is no longer written here`)
     if (waiting.size > 0 && !interrupted) {
-      queue.push(...frames.closeAll(), now('RUN_FINISHED', { ...lifecycle, outcome: { type: 'interrupt', interrupts: [...waiting.values()].map(toInterrupt) } }))
+      queue.push(
+        ...frames.closeAll(),
+        now('RUN_FINISHED', {
+          ...lifecycle,
+          outcome: { type: 'interrupt', interrupts: [...waiting.values()].map(toInterrupt) },
+        }),
+      )
       interrupted = true
       interruptedAt = Date.now()
       progress.status = 'awaiting_input'
@@ -133,7 +143,10 @@ export function createRecorder(input: RecorderInput) {
       ...(interrupt.arguments === undefined ? {} : { arguments: frames.clean(interrupt.arguments) }),
     }
     waiting.set(interrupt.id, shown)
-    progress.opened = [...(progress.opened ?? []), { interrupt: shown, expiresAt: new Date(Date.now() + input.inputMs) }]
+    progress.opened = [
+      ...(progress.opened ?? []),
+      { interrupt: shown, expiresAt: new Date(Date.now() + input.inputMs) },
+    ]
     if (interrupted) resumeLog()
     schedule()
   }
@@ -193,12 +206,17 @@ export function createRecorder(input: RecorderInput) {
       queue.push(...frames.closeAll())
       const output = outcome.output === null ? frames.answer() : frames.cleanText(outcome.output)
       const final: Outcome =
-        outcome.status === 'failed' ? { ...outcome, output, error: { ...outcome.error, message: frames.cleanText(outcome.error.message) } } : { ...outcome, output }
+        outcome.status === 'failed'
+          ? { ...outcome, output, error: { ...outcome.error, message: frames.cleanText(outcome.error.message) } }
+          : { ...outcome, output }
       queue.push(toFinal(final, lifecycle))
       const batch = take()
       delete batch.progress.status
       const done = writing.then(async () => {
-        const written = await settle(db, run, nextSeq, batch.events, final, { ...batch.progress, ...(ref === undefined ? {} : { ref }) })
+        const written = await settle(db, run, nextSeq, batch.events, final, {
+          ...batch.progress,
+          ...(ref === undefined ? {} : { ref }),
+        })
         nextSeq = written.nextSeq
         lost = true
         feed.publish(run.id, written.events)
@@ -247,7 +265,13 @@ function toFinal(outcome: Outcome, lifecycle: { threadId: string; runId: string 
   const at = new Date()
   switch (outcome.status) {
     case 'succeeded':
-      return { type: 'RUN_FINISHED', at, ...lifecycle, outcome: { type: 'success' }, ...(outcome.output === null ? {} : { result: wellFormed(outcome.output) }) }
+      return {
+        type: 'RUN_FINISHED',
+        at,
+        ...lifecycle,
+        outcome: { type: 'success' },
+        ...(outcome.output === null ? {} : { result: wellFormed(outcome.output) }),
+      }
     case 'cancelled':
       return { type: 'RUN_FINISHED', at, ...lifecycle, outcome: { type: 'cancelled' } }
     case 'failed':

@@ -21,7 +21,9 @@ export function runtimeNoun(kinds: Kinds): Noun<RuntimeDefinition> {
     async prepare(db, name, definition) {
       const kind = kinds.get(definition.kind)
       if (!kind) {
-        throw new HubError('invalid_request', `Runtime ${name}: there is no kind ${definition.kind}.`, { hint: `Kinds of this hub: ${[...kinds.keys()].join(', ')}.` })
+        throw new HubError('invalid_request', `Runtime ${name}: there is no kind ${definition.kind}.`, {
+          hint: `Kinds of this hub: ${[...kinds.keys()].join(', ')}.`,
+        })
       }
       parse(kind.settings, definition.settings, `The settings of runtime ${name}`)
       await requireTeam(db, definition.team)
@@ -31,9 +33,15 @@ export function runtimeNoun(kinds: Kinds): Noun<RuntimeDefinition> {
       const [agent] = await db
         .select({ name: agents.name })
         .from(agents)
-        .where(sql`${agents.deletedAt} is null and (${agents.definition}->>'runtime' = ${row.name} or ${agents.definition}->'runtime'->'any' ? ${row.name})`)
+        .where(
+          sql`${agents.deletedAt} is null and (${agents.definition}->>'runtime' = ${row.name} or ${agents.definition}->'runtime'->'any' ? ${row.name})`,
+        )
       if (agent) throw new HubError('in_use', `Agent ${agent.name} runs on runtime ${row.name}.`)
-      const [run] = await db.select({ id: runs.id }).from(runs).where(and(eq(runs.runtimeId, row.id), inArray(runs.status, [...OPEN]))).limit(1)
+      const [run] = await db
+        .select({ id: runs.id })
+        .from(runs)
+        .where(and(eq(runs.runtimeId, row.id), inArray(runs.status, [...OPEN])))
+        .limit(1)
       if (run) throw new HubError('in_use', `Runtime ${row.name} is at work on ${run.id}.`)
     },
   }
@@ -75,5 +83,11 @@ export async function activeOn(db: Db, runtimeIds: string[]): Promise<Map<string
 const UNKNOWN: Health = { status: 'unknown', version: null, models: [], message: null, remedy: null, checked_at: null }
 
 export function toRuntime(kinds: Kinds, row: RuntimeRow, active: number): RuntimeInfo {
-  return { ...toDeclared(row), ...row.definition, capabilities: capabilitiesOf(kinds, row), health: row.health ?? UNKNOWN, active_runs: active }
+  return {
+    ...toDeclared(row),
+    ...row.definition,
+    capabilities: capabilitiesOf(kinds, row),
+    health: row.health ?? UNKNOWN,
+    active_runs: active,
+  }
 }

@@ -25,9 +25,16 @@ export const scheduleNoun: Noun<ScheduleDefinition> = {
   schema: ScheduleDefinition,
   async prepare(db, name, definition, { actor, isNew }) {
     const problem = checkCron(definition.cron, definition.timezone)
-    if (problem !== null) throw new HubError('invalid_request', `Schedule ${name}: ${problem}`, { hint: 'Example: cron "0 9 * * 1-5", timezone "Europe/Berlin".' })
-    const [agent] = await db.select({ id: agents.id }).from(agents).where(and(eq(agents.name, definition.agent), isNull(agents.deletedAt)))
-    if (!agent) throw new HubError('agent_not_found', `Schedule ${name} asks for agent ${definition.agent}, and there is none.`)
+    if (problem !== null)
+      throw new HubError('invalid_request', `Schedule ${name}: ${problem}`, {
+        hint: 'Example: cron "0 9 * * 1-5", timezone "Europe/Berlin".',
+      })
+    const [agent] = await db
+      .select({ id: agents.id })
+      .from(agents)
+      .where(and(eq(agents.name, definition.agent), isNull(agents.deletedAt)))
+    if (!agent)
+      throw new HubError('agent_not_found', `Schedule ${name} asks for agent ${definition.agent}, and there is none.`)
     const [next] = definition.enabled ? nextTimes(definition.cron, definition.timezone, new Date(), 1) : []
     return { nextRunAt: next ?? null, ...(isNew ? { ownerId: actor.userId } : {}) }
   },
@@ -58,7 +65,10 @@ export async function tick(db: Db, kinds: Kinds, log: Log, now = new Date()): Pr
         }
       }
       const [next] = nextTimes(schedule.definition.cron, schedule.definition.timezone, now, 1)
-      await tx.update(schedules).set({ nextRunAt: next ?? null }).where(eq(schedules.id, schedule.id))
+      await tx
+        .update(schedules)
+        .set({ nextRunAt: next ?? null })
+        .where(eq(schedules.id, schedule.id))
     }
     return started
   })
@@ -88,26 +98,52 @@ async function runTick(tx: Db, kinds: Kinds, schedule: ScheduleRow, time: Date):
       .limit(1)
     if (open) return null
   }
-  return await tx.transaction((inner) => startScheduled(inner, kinds, schedule, `schedule:${schedule.id}:${time.toISOString()}`))
+  return await tx.transaction((inner) =>
+    startScheduled(inner, kinds, schedule, `schedule:${schedule.id}:${time.toISOString()}`),
+  )
 }
 
 /** A run of the schedule's prompt on behalf of its owner; `requestKey` makes a repeat return the same run. */
-export async function startScheduled(tx: Db, kinds: Kinds, schedule: ScheduleRow, requestKey: string | undefined): Promise<string> {
+export async function startScheduled(
+  tx: Db,
+  kinds: Kinds,
+  schedule: ScheduleRow,
+  requestKey: string | undefined,
+): Promise<string> {
   const actor = await ownerOf(tx, schedule)
   const { agent, prompt } = schedule.definition
-  const runId = await startRun(tx, kinds, actor, { agent, prompt, files: [], mode: 'queue', scheduleId: schedule.id, ...(requestKey === undefined ? {} : { requestKey }) })
+  const runId = await startRun(tx, kinds, actor, {
+    agent,
+    prompt,
+    files: [],
+    mode: 'queue',
+    scheduleId: schedule.id,
+    ...(requestKey === undefined ? {} : { requestKey }),
+  })
   await tx.update(schedules).set({ lastRunId: runId }).where(eq(schedules.id, schedule.id))
   return runId
 }
 
 async function ownerOf(db: Db, schedule: ScheduleRow): Promise<Actor> {
   const [owner] = await db.select().from(users).where(eq(users.id, schedule.ownerId))
-  return { userId: owner!.id, name: owner!.name, admin: owner!.admin, teams: [], surface: 'schedule', onBehalfOf: owner!.id }
+  return {
+    userId: owner!.id,
+    name: owner!.name,
+    admin: owner!.admin,
+    teams: [],
+    surface: 'schedule',
+    onBehalfOf: owner!.id,
+  }
 }
 
 /** When the next schedule is due; null when none ever is. */
 export async function nextDue(db: Db): Promise<Date | null> {
-  const [row] = await db.select({ at: schedules.nextRunAt }).from(schedules).where(and(isNull(schedules.deletedAt), sql`${schedules.nextRunAt} is not null`)).orderBy(schedules.nextRunAt).limit(1)
+  const [row] = await db
+    .select({ at: schedules.nextRunAt })
+    .from(schedules)
+    .where(and(isNull(schedules.deletedAt), sql`${schedules.nextRunAt} is not null`))
+    .orderBy(schedules.nextRunAt)
+    .limit(1)
   return row?.at ?? null
 }
 

@@ -14,10 +14,19 @@ import { startRun } from './start-run.ts'
 export type Message = { prompt: string; mode: MessageMode; files: string[]; requestKey?: string }
 
 /** Says something in a session; what it does depends on the mode and on what the session is doing. Returns the run it went to. */
-export async function sendMessage(db: Db, kinds: Kinds, actor: Actor, sessionId: string, message: Message): Promise<string> {
+export async function sendMessage(
+  db: Db,
+  kinds: Kinds,
+  actor: Actor,
+  sessionId: string,
+  message: Message,
+): Promise<string> {
   const session = await findSession(db, sessionId)
   if (message.requestKey !== undefined) {
-    const [earlier] = await db.select({ runId: runMessages.runId }).from(runMessages).where(eq(runMessages.requestKey, message.requestKey))
+    const [earlier] = await db
+      .select({ runId: runMessages.runId })
+      .from(runMessages)
+      .where(eq(runMessages.requestKey, message.requestKey))
     if (earlier) return earlier.runId
   }
   const atWork = await runAtWork(db, sessionId)
@@ -33,7 +42,14 @@ export async function sendMessage(db: Db, kinds: Kinds, actor: Actor, sessionId:
   }
   const { prompt, files, requestKey } = message
   const mode = message.mode === 'interrupt' ? 'interrupt' : 'queue'
-  return await startRun(db, kinds, actor, { agent: session.agentId, prompt, files, sessionId, mode, ...(requestKey === undefined ? {} : { requestKey }) })
+  return await startRun(db, kinds, actor, {
+    agent: session.agentId,
+    prompt,
+    files,
+    sessionId,
+    mode,
+    ...(requestKey === undefined ? {} : { requestKey }),
+  })
 }
 
 async function findSession(db: Db, id: string): Promise<{ agentId: string; runtime: typeof runtimes.$inferSelect }> {
@@ -67,7 +83,10 @@ async function answerQuestion(db: Db, actor: Actor, runId: string, message: Mess
     .limit(1)
   if (!question) return false
   authorize(actor, 'steer', { type: 'run', id: runId })
-  await recordDecision(db, actor, question.id, { text: message.prompt, ...(message.requestKey === undefined ? {} : { requestKey: message.requestKey }) })
+  await recordDecision(db, actor, question.id, {
+    text: message.prompt,
+    ...(message.requestKey === undefined ? {} : { requestKey: message.requestKey }),
+  })
   return true
 }
 
@@ -86,12 +105,20 @@ async function steer(
     })
   }
   if (message.files.length > 0) {
-    throw new HubError('runtime_cannot', 'A message into a run at work cannot carry files.', { hint: 'Send the files with mode queue.' })
+    throw new HubError('runtime_cannot', 'A message into a run at work cannot carry files.', {
+      hint: 'Send the files with mode queue.',
+    })
   }
   await db.transaction(async (tx) => {
     await tx
       .insert(runMessages)
-      .values({ id: newId('msg'), runId, type: 'steer', body: { text: message.prompt }, requestKey: message.requestKey ?? null })
+      .values({
+        id: newId('msg'),
+        runId,
+        type: 'steer',
+        body: { text: message.prompt },
+        requestKey: message.requestKey ?? null,
+      })
       .onConflictDoNothing({ target: runMessages.requestKey })
     await notify(tx, CHANNEL, `message:${runId}`)
   })

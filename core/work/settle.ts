@@ -75,7 +75,10 @@ export async function settle(
       sql`finished_at = now()`,
       sql`lease_until = null`,
     ])
-    await tx.update(approvals).set({ status: 'cancelled' }).where(and(eq(approvals.runId, run.id), eq(approvals.status, 'pending')))
+    await tx
+      .update(approvals)
+      .set({ status: 'cancelled' })
+      .where(and(eq(approvals.runId, run.id), eq(approvals.status, 'pending')))
     await tx.update(sessionTokens).set({ revoked: true }).where(eq(sessionTokens.runId, run.id))
     await tx
       .update(sessions)
@@ -105,7 +108,8 @@ function toColumns({ ref, phase, cursor, usage, redactions, status, deadlineAt }
       [sql`model_calls`, usage.model_calls],
       [sql`cost_micro_usd`, usage.cost_micro_usd],
     ] as const
-    for (const [column, value] of counters) if (value !== undefined) set.push(sql`${column} = greatest(${column}, ${Math.round(value)}::bigint)`)
+    for (const [column, value] of counters)
+      if (value !== undefined) set.push(sql`${column} = greatest(${column}, ${Math.round(value)}::bigint)`)
     if (usage.cost_kind !== undefined && usage.cost_kind !== 'none') set.push(sql`cost_kind = ${usage.cost_kind}`)
   }
   return set

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { and, asc, desc, eq, inArray, lt, type SQL, sql } from 'drizzle-orm'
 import type { Db } from '../database.ts'
-import { hintOf, HubError } from '../errors.ts'
+import { HubError, hintOf } from '../errors.ts'
 import { agents, approvals, runs, runtimes, sessions, users } from '../schema/index.ts'
 import type { Approval, Run, Session, Usage } from '../shapes.ts'
 import { canonical } from './declared.ts'
@@ -23,7 +23,15 @@ export async function readRuns(db: Db, where: SQL | undefined, order: SQL, limit
     .orderBy(order)
     .limit(limit)
   const waiting = found.filter(({ run }) => run.status === 'awaiting_input').map(({ run }) => run.id)
-  const pending = waiting.length === 0 ? [] : await readApprovals(db, and(inArray(approvals.runId, waiting), eq(approvals.status, 'pending')), asc(approvals.id), 1_000)
+  const pending =
+    waiting.length === 0
+      ? []
+      : await readApprovals(
+          db,
+          and(inArray(approvals.runId, waiting), eq(approvals.status, 'pending')),
+          asc(approvals.id),
+          1_000,
+        )
   return found.map(({ run, agent, runtime, createdBy }) => ({
     id: run.id,
     session_id: run.sessionId,
@@ -33,7 +41,10 @@ export async function readRuns(db: Db, where: SQL | undefined, order: SQL, limit
     status: run.status,
     prompt: run.input.text,
     output: run.output,
-    error: run.errorCode === null ? null : { code: run.errorCode, message: run.errorMessage ?? '', hint: hintOf(run.errorCode) },
+    error:
+      run.errorCode === null
+        ? null
+        : { code: run.errorCode, message: run.errorMessage ?? '', hint: hintOf(run.errorCode) },
     usage: toUsage(run),
     pending: pending.filter((approval) => approval.run_id === run.id),
     last_seq: run.nextSeq - 1,
@@ -73,7 +84,9 @@ export const usageSums = {
   cache_write_tokens: sql<number>`coalesce(sum(greatest(${runs.cacheWriteTokens}, ${runs.meteredCacheWriteTokens})), 0)::float8`,
   model_calls: sql<number>`coalesce(sum(greatest(${runs.modelCalls}, ${runs.meteredCalls})), 0)::float8`,
   cost_micro_usd: sql<number>`coalesce(sum(${runs.costMicroUsd}), 0)::float8`,
-  cost_kind: sql<Usage['cost_kind']>`case when count(*) filter (where ${runs.costKind} = 'estimated') > 0 then 'estimated' else coalesce(max(${runs.costKind}) filter (where ${runs.costKind} <> 'none'), 'none') end`,
+  cost_kind: sql<
+    Usage['cost_kind']
+  >`case when count(*) filter (where ${runs.costKind} = 'estimated') > 0 then 'estimated' else coalesce(max(${runs.costKind}) filter (where ${runs.costKind} <> 'none'), 'none') end`,
 }
 
 export async function readApprovals(db: Db, where: SQL | undefined, order: SQL, limit: number): Promise<Approval[]> {
@@ -109,7 +122,9 @@ export async function readApprovals(db: Db, where: SQL | undefined, order: SQL, 
 
 /** What exactly is decided: the same tool with other arguments is another digest. */
 export function digestOf(tool: string | undefined, args: unknown): string {
-  return createHash('sha256').update(canonical({ tool: tool ?? null, arguments: args ?? null })).digest('hex')
+  return createHash('sha256')
+    .update(canonical({ tool: tool ?? null, arguments: args ?? null }))
+    .digest('hex')
 }
 
 export type SessionFilter = { agentId?: string; status?: Session['status']; beforeId?: string; id?: string }
@@ -140,8 +155,23 @@ export async function readSessions(db: Db, filter: SessionFilter, limit: number)
     .orderBy(desc(sessions.id))
     .limit(limit)
   const ids = found.map(({ session }) => session.id)
-  const sums = ids.length === 0 ? [] : await db.select({ id: runs.sessionId, ...usageSums }).from(runs).where(inArray(runs.sessionId, ids)).groupBy(runs.sessionId)
-  const none: Usage = { input_tokens: 0, output_tokens: 0, cache_read_tokens: 0, cache_write_tokens: 0, model_calls: 0, cost_micro_usd: 0, cost_kind: 'none' }
+  const sums =
+    ids.length === 0
+      ? []
+      : await db
+          .select({ id: runs.sessionId, ...usageSums })
+          .from(runs)
+          .where(inArray(runs.sessionId, ids))
+          .groupBy(runs.sessionId)
+  const none: Usage = {
+    input_tokens: 0,
+    output_tokens: 0,
+    cache_read_tokens: 0,
+    cache_write_tokens: 0,
+    model_calls: 0,
+    cost_micro_usd: 0,
+    cost_kind: 'none',
+  }
   return found.map(({ session, agent, runtime, createdBy, count, status }) => {
     const { id: _, ...usage } = sums.find(({ id }) => id === session.id) ?? { id: '', ...none }
     return {
@@ -165,4 +195,3 @@ const statusOf = sql<Session['status']>`coalesce((
               when bool_or(${runs.status} = 'running') then 'running' else 'queued' end
   from ${runs} where ${runs.sessionId} = ${sessions.id} and ${runs.status} in ('queued', 'running', 'awaiting_input')
   having count(*) > 0), 'idle')`
-

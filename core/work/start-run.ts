@@ -29,52 +29,69 @@ export type NewRun = {
  * the first time; with another body it throws idempotency_conflict.
  */
 export async function startRun(db: Db, kinds: Kinds, actor: Actor, input: NewRun): Promise<string> {
-  const digest = sha256(canonical({ agent: input.agent, prompt: input.prompt, session: input.sessionId ?? null, files: input.files, mode: input.mode }))
-  return await db.transaction(async (tx) => {
-    if (input.requestKey !== undefined) {
-      const earlier = await earlierRun(tx, input.requestKey, digest)
-      if (earlier !== null) return earlier
-    }
-    await requireFiles(tx, actor, input.files)
-    const session = input.sessionId === undefined ? await openSession(tx, kinds, actor, input) : await joinSession(tx, actor, input.sessionId, input.agent)
-    if (input.mode === 'interrupt') await interruptSession(tx, session.id)
-    const id = newId('run')
-    const [created] = await tx
-      .insert(runs)
-      .values({
-        id,
-        sessionId: session.id,
-        agentId: session.agentId,
-        agentVersion: session.agentVersion,
-        runtimeId: session.runtimeId,
-        status: 'queued',
-        input: { text: input.prompt, files: input.files },
-        actor: { userId: actor.userId, name: actor.name, surface: actor.surface, onBehalfOf: actor.onBehalfOf },
-        createdBy: actor.userId,
-        scheduleId: input.scheduleId ?? null,
-        requestKey: input.requestKey ?? null,
-        requestDigest: digest,
-      })
-      .onConflictDoNothing({ target: runs.requestKey })
-      .returning({ id: runs.id })
-    // Two at once with one key: the other one won while this one waited. Its new session, if any, goes with this throw.
-    if (!created) throw new LostRace()
-    await tx.update(sessions).set({ updatedAt: sql`now()` }).where(eq(sessions.id, session.id))
-    await notify(tx, CHANNEL, `queued:${id}`)
-    return id
-  }).catch(async (error: unknown) => {
-    if (!(error instanceof LostRace)) throw error
-    const earlier = await earlierRun(db, input.requestKey!, digest)
-    return earlier!
-  })
+  const digest = sha256(
+    canonical({
+      agent: input.agent,
+      prompt: input.prompt,
+      session: input.sessionId ?? null,
+      files: input.files,
+      mode: input.mode,
+    }),
+  )
+  return await db
+    .transaction(async (tx) => {
+      if (input.requestKey !== undefined) {
+        const earlier = await earlierRun(tx, input.requestKey, digest)
+        if (earlier !== null) return earlier
+      }
+      await requireFiles(tx, actor, input.files)
+      const session =
+        input.sessionId === undefined
+          ? await openSession(tx, kinds, actor, input)
+          : await joinSession(tx, actor, input.sessionId, input.agent)
+      if (input.mode === 'interrupt') await interruptSession(tx, session.id)
+      const id = newId('run')
+      const [created] = await tx
+        .insert(runs)
+        .values({
+          id,
+          sessionId: session.id,
+          agentId: session.agentId,
+          agentVersion: session.agentVersion,
+          runtimeId: session.runtimeId,
+          status: 'queued',
+          input: { text: input.prompt, files: input.files },
+          actor: { userId: actor.userId, name: actor.name, surface: actor.surface, onBehalfOf: actor.onBehalfOf },
+          createdBy: actor.userId,
+          scheduleId: input.scheduleId ?? null,
+          requestKey: input.requestKey ?? null,
+          requestDigest: digest,
+        })
+        .onConflictDoNothing({ target: runs.requestKey })
+        .returning({ id: runs.id })
+      // Two at once with one key: the other one won while this one waited. Its new session, if any, goes with this throw.
+      if (!created) throw new LostRace()
+      await tx.update(sessions).set({ updatedAt: sql`now()` }).where(eq(sessions.id, session.id))
+      await notify(tx, CHANNEL, `queued:${id}`)
+      return id
+    })
+    .catch(async (error: unknown) => {
+      if (!(error instanceof LostRace)) throw error
+      const earlier = await earlierRun(db, input.requestKey!, digest)
+      return earlier!
+    })
 }
 
 class LostRace extends Error {}
 
 async function earlierRun(db: Db, requestKey: string, digest: string): Promise<string | null> {
-  const [run] = await db.select({ id: runs.id, digest: runs.requestDigest }).from(runs).where(eq(runs.requestKey, requestKey))
+  const [run] = await db
+    .select({ id: runs.id, digest: runs.requestDigest })
+    .from(runs)
+    .where(eq(runs.requestKey, requestKey))
   if (!run) return null
-  if (run.digest !== digest) throw new HubError('idempotency_conflict', `This key already started run ${run.id} with another request.`)
+  if (run.digest !== digest)
+    throw new HubError('idempotency_conflict', `This key already started run ${run.id} with another request.`)
   return run.id
 }
 
@@ -111,14 +128,20 @@ async function joinSession(tx: Db, actor: Actor, sessionId: string, agentRef: st
   authorize(actor, 'invoke', { type: 'agent', id: agent.id })
   if (agentRef !== agent.id && agentRef !== agent.name) {
     const other = await findAgent(tx, agentRef)
-    throw new HubError('session_agent_mismatch', `Session ${sessionId} belongs to agent ${agent.name}, not ${other.name}.`)
+    throw new HubError(
+      'session_agent_mismatch',
+      `Session ${sessionId} belongs to agent ${agent.name}, not ${other.name}.`,
+    )
   }
   if (agent.deletedAt) throw new HubError('agent_archived', `Agent ${agent.name} of session ${sessionId} was deleted.`)
   if (found.runtimeDeleted) throw new HubError('runtime_not_found', `The runtime of session ${sessionId} was deleted.`)
   return session
 }
 
-async function findAgent(tx: Db, ref: string): Promise<{ id: string; name: string; version: number; definition: AgentDefinition }> {
+async function findAgent(
+  tx: Db,
+  ref: string,
+): Promise<{ id: string; name: string; version: number; definition: AgentDefinition }> {
   const [agent] = await tx
     .select()
     .from(agents)

@@ -1,4 +1,4 @@
-import type { TurnFile, Turn } from '../ports.ts'
+import type { Turn, TurnFile } from '../ports.ts'
 import type { Claimed } from './lease.ts'
 
 /** Defaults where an agent sets no limit, in seconds. */
@@ -17,7 +17,15 @@ export function toTurn(
 ): Turn {
   const { run, session, agent, modelToken } = claimed
   const { definition } = agent
-  const files = claimed.files.map((file): TurnFile => ({ id: file.id, name: file.name, mediaType: file.mediaType, bytes: file.bytes, read: () => io.readFile(file.id) }))
+  const files = claimed.files.map(
+    (file): TurnFile => ({
+      id: file.id,
+      name: file.name,
+      mediaType: file.mediaType,
+      bytes: file.bytes,
+      read: () => io.readFile(file.id),
+    }),
+  )
   return {
     runId: run.id,
     sessionId: session.id,
@@ -28,7 +36,9 @@ export function toTurn(
     model: definition.model ?? io.defaultModel,
     permissions: definition.permissions,
     // Secrets among them were refused when the agent was bound (runtime_cannot).
-    env: Object.fromEntries(Object.entries(definition.env).flatMap(([name, value]) => (typeof value === 'string' ? [[name, value]] : []))),
+    env: Object.fromEntries(
+      Object.entries(definition.env).flatMap(([name, value]) => (typeof value === 'string' ? [[name, value]] : [])),
+    ),
     skills: definition.skills,
     mcpServers: definition.mcp_servers,
     workspace: null,

@@ -5,8 +5,8 @@ import type { Log } from '../ports.ts'
 import { runs } from '../schema/index.ts'
 import { pause } from './attempt.ts'
 import type { Kinds } from './bind.ts'
-import { measure } from './declarations.ts'
 import { expireApprovals } from './decide.ts'
+import { measure } from './declarations.ts'
 import type { Feed } from './feed.ts'
 import type { FileStore } from './files.ts'
 import { forgetInbox } from './inbox.ts'
@@ -19,7 +19,14 @@ import { tick } from './schedules.ts'
 const PLACEMENT_LOST = sql`interval '15 minutes'`
 
 /** What must be done now and then, on every replica; each step is safe to do on several at once. */
-export function startUpkeep(input: { db: Db; kinds: Kinds; log: Log; files: FileStore; feed: Feed; pool: Pool }): () => Promise<void> {
+export function startUpkeep(input: {
+  db: Db
+  kinds: Kinds
+  log: Log
+  files: FileStore
+  feed: Feed
+  pool: Pool
+}): () => Promise<void> {
   const { db, kinds, log, files, feed, pool } = input
   const stop = new AbortController()
   const loops = [
@@ -79,7 +86,10 @@ async function failLost(db: Db, feed: Feed): Promise<void> {
         .where(and(eq(runs.id, id), eq(runs.fence, run.fence)))
       const at = new Date()
       const started = run.nextSeq === 1 ? [{ type: 'RUN_STARTED', at, threadId: run.sessionId, runId: id }] : []
-      const written = await appendEvents(tx, { id, fence }, run.nextSeq, [...started, { type: 'RUN_ERROR', at, code: 'placement_lost', message }])
+      const written = await appendEvents(tx, { id, fence }, run.nextSeq, [
+        ...started,
+        { type: 'RUN_ERROR', at, code: 'placement_lost', message },
+      ])
       feed.heard(id, written.nextSeq - 1)
     })
   }

@@ -25,13 +25,22 @@ export async function usageReport(db: Db, by: UsageBy, since: Date | null): Prom
     .groupBy(sql`1`)
     .orderBy(desc(usageSums.cost_micro_usd), desc(usageSums.input_tokens), sql`1`)
     .limit(1_000)
-  return { by, since: since?.toISOString() ?? null, rows: found.map(({ key, runs: count, ...usage }) => ({ key, runs: count, usage })) }
+  return {
+    by,
+    since: since?.toISOString() ?? null,
+    rows: found.map(({ key, runs: count, ...usage }) => ({ key, runs: count, usage })),
+  }
 }
 
 /** What a session token stands for, while its run lives. */
 export async function resolveSessionToken(db: Db, token: string, purpose: 'model' | 'mcp') {
   const [found] = await db
-    .select({ sessionId: sessionTokens.sessionId, runId: sessionTokens.runId, agentId: runs.agentId, definition: versions.definition })
+    .select({
+      sessionId: sessionTokens.sessionId,
+      runId: sessionTokens.runId,
+      agentId: runs.agentId,
+      definition: versions.definition,
+    })
     .from(sessionTokens)
     .innerJoin(runs, eq(runs.id, sessionTokens.runId))
     .innerJoin(versions, and(eq(versions.subjectId, runs.agentId), eq(versions.version, runs.agentVersion)))
@@ -44,7 +53,12 @@ export async function resolveSessionToken(db: Db, token: string, purpose: 'model
         sql`${runs.status} in ('running', 'awaiting_input')`,
       ),
     )
-  if (!found) throw new HubError('unauthenticated', 'The session token is not valid: unknown, for another purpose, or its run is over.', { hint: 'Session tokens are made by the hub for one run.' })
+  if (!found)
+    throw new HubError(
+      'unauthenticated',
+      'The session token is not valid: unknown, for another purpose, or its run is over.',
+      { hint: 'Session tokens are made by the hub for one run.' },
+    )
   const { definition, ...session } = found
   return { ...session, model: 'model' in definition ? (definition.model ?? null) : null }
 }

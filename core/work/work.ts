@@ -40,7 +40,10 @@ export function runsOf({ db, kinds, feed, scrubber, files }: Deps): Core['runs']
       const key = options.requestKey === undefined ? {} : { requestKey: options.requestKey }
       if (sessionId !== undefined && mode === 'steer') {
         await requireAgentOfSession(db, sessionId, agent)
-        return await readRun(db, await sendMessage(db, kinds, actor, sessionId, { prompt: clean(prompt), mode, files: fileIds, ...key }))
+        return await readRun(
+          db,
+          await sendMessage(db, kinds, actor, sessionId, { prompt: clean(prompt), mode, files: fileIds, ...key }),
+        )
       }
       const id = await startRun(db, kinds, actor, {
         agent,
@@ -70,7 +73,12 @@ export function runsOf({ db, kinds, feed, scrubber, files }: Deps): Core['runs']
         desc(runs.id),
         limit + 1,
       )
-      return toPage(found, limit, ({ id }) => id, (run) => run)
+      return toPage(
+        found,
+        limit,
+        ({ id }) => id,
+        (run) => run,
+      )
     },
     async wait(actor, id, { seconds, signal, from }) {
       const until = Date.now() + Math.min(seconds * 1_000, MAX_WAIT_MS)
@@ -132,10 +140,19 @@ export function sessionsOf({ db, kinds, scrubber }: Deps): Core['sessions'] {
       const agentId = options.agent === undefined ? undefined : await agentIdOf(db, options.agent)
       const found = await readSessions(
         db,
-        { ...(agentId === undefined ? {} : { agentId }), ...(options.status === undefined ? {} : { status: options.status }), ...(before === null ? {} : { beforeId: before }) },
+        {
+          ...(agentId === undefined ? {} : { agentId }),
+          ...(options.status === undefined ? {} : { status: options.status }),
+          ...(before === null ? {} : { beforeId: before }),
+        },
         limit + 1,
       )
-      return toPage(found, limit, ({ id }) => id, (session) => session)
+      return toPage(
+        found,
+        limit,
+        ({ id }) => id,
+        (session) => session,
+      )
     },
     async send(actor, id, input, options = {}) {
       const { prompt, mode, files: fileIds = [] } = parse(SendMessage, input, 'The message')
@@ -151,7 +168,10 @@ export function sessionsOf({ db, kinds, scrubber }: Deps): Core['sessions'] {
       authorize(actor, 'steer', { type: 'session', id })
       const [moved] = await db
         .update(sessions)
-        .set({ agentVersion: sql`(select ${agents.version} from ${agents} where ${agents.id} = ${sessions.agentId})`, updatedAt: sql`now()` })
+        .set({
+          agentVersion: sql`(select ${agents.version} from ${agents} where ${agents.id} = ${sessions.agentId})`,
+          updatedAt: sql`now()`,
+        })
         .where(eq(sessions.id, id))
         .returning({ id: sessions.id })
       if (!moved) throw new HubError('session_not_found', `There is no session ${id}.`)
@@ -170,7 +190,10 @@ export function approvalsOf({ db, scrubber }: Deps): Core['approvals'] {
   }
   return {
     get,
-    async list(actor, options: ListOptions & { status?: 'pending' | 'decided' | 'expired' | 'cancelled'; run_id?: string } = {}) {
+    async list(
+      actor,
+      options: ListOptions & { status?: 'pending' | 'decided' | 'expired' | 'cancelled'; run_id?: string } = {},
+    ) {
       authorize(actor, 'observe', { type: 'hub', id: 'approvals' })
       const limit = pageSize(options.limit)
       const before = fromCursor(options.cursor)
@@ -184,41 +207,65 @@ export function approvalsOf({ db, scrubber }: Deps): Core['approvals'] {
         desc(approvals.id),
         limit + 1,
       )
-      return toPage(found, limit, ({ id }) => id, (approval) => approval)
+      return toPage(
+        found,
+        limit,
+        ({ id }) => id,
+        (approval) => approval,
+      )
     },
     async decide(actor, id, decision) {
       const { option_id: optionId, note } = parse(Decision, decision, 'The decision')
-      await recordDecision(db, actor, id, { optionId, ...(note === undefined ? {} : { note: scrubber.scrub(wellFormed(note)).text }) })
+      await recordDecision(db, actor, id, {
+        optionId,
+        ...(note === undefined ? {} : { note: scrubber.scrub(wellFormed(note)).text }),
+      })
       return await get(actor, id)
     },
   }
 }
 
 async function agentIdOf(db: Db, ref: string): Promise<string> {
-  const found = await db.select({ id: agents.id, deletedAt: agents.deletedAt }).from(agents).where(ref.startsWith('agt_') ? eq(agents.id, ref) : eq(agents.name, ref))
+  const found = await db
+    .select({ id: agents.id, deletedAt: agents.deletedAt })
+    .from(agents)
+    .where(ref.startsWith('agt_') ? eq(agents.id, ref) : eq(agents.name, ref))
   const living = found.find(({ deletedAt }) => deletedAt === null) ?? found[0]
   if (!living) throw new HubError('agent_not_found', `There is no agent ${ref}.`)
   return living.id
 }
 
 async function requireAgentOfSession(db: Db, sessionId: string, ref: string): Promise<void> {
-  const [found] = await db.select({ id: agents.id, name: agents.name }).from(sessions).innerJoin(agents, eq(agents.id, sessions.agentId)).where(eq(sessions.id, sessionId))
+  const [found] = await db
+    .select({ id: agents.id, name: agents.name })
+    .from(sessions)
+    .innerJoin(agents, eq(agents.id, sessions.agentId))
+    .where(eq(sessions.id, sessionId))
   if (!found) throw new HubError('session_not_found', `There is no session ${sessionId}.`)
-  if (ref !== found.id && ref !== found.name) throw new HubError('session_agent_mismatch', `Session ${sessionId} belongs to agent ${found.name}, not ${ref}.`)
+  if (ref !== found.id && ref !== found.name)
+    throw new HubError('session_agent_mismatch', `Session ${sessionId} belongs to agent ${found.name}, not ${ref}.`)
 }
 
 async function isOver(db: Db, runId: string, after: number): Promise<boolean> {
-  const [run] = await db.select({ next: runs.nextSeq }).from(runs).where(and(eq(runs.id, runId), isNotNull(runs.finishedAt)))
+  const [run] = await db
+    .select({ next: runs.nextSeq })
+    .from(runs)
+    .where(and(eq(runs.id, runId), isNotNull(runs.finishedAt)))
   return run !== undefined && after >= run.next - 1
 }
 
 function isOther(run: Run, from: Run): boolean {
-  return run.status !== from.status || run.pending.map(({ id }) => id).join() !== from.pending.map(({ id }) => id).join()
+  return (
+    run.status !== from.status || run.pending.map(({ id }) => id).join() !== from.pending.map(({ id }) => id).join()
+  )
 }
 
 function toDate(text: string): Date {
   const date = new Date(text)
-  if (Number.isNaN(date.getTime())) throw new HubError('invalid_request', `"${text}" is not a time.`, { hint: 'Use ISO 8601, such as 2026-01-31T09:00:00Z.' })
+  if (Number.isNaN(date.getTime()))
+    throw new HubError('invalid_request', `"${text}" is not a time.`, {
+      hint: 'Use ISO 8601, such as 2026-01-31T09:00:00Z.',
+    })
   return date
 }
 

@@ -8,7 +8,16 @@ import { attempt, pause } from './attempt.ts'
 import type { Kinds } from './bind.ts'
 import type { Feed } from './feed.ts'
 import { framing } from './framing.ts'
-import { type Claimed, claim, LEASE_MS, messageHandled, openMessages, type RunMessage, releaseLeases, renew } from './lease.ts'
+import {
+  type Claimed,
+  claim,
+  LEASE_MS,
+  messageHandled,
+  openMessages,
+  type RunMessage,
+  releaseLeases,
+  renew,
+} from './lease.ts'
 import { readEvents } from './log.ts'
 import type { Pool } from './pool.ts'
 import { createRecorder } from './recorder.ts'
@@ -78,7 +87,12 @@ export async function startWorker(input: WorkerInput): Promise<Worker> {
       const credits = SLOTS - jobs.size
       let taken: Claimed[] = []
       try {
-        if (credits > 0) taken = await claim(db, input.kinds, { holder: input.holder, placement: input.placement, credits: Math.min(credits, 200) })
+        if (credits > 0)
+          taken = await claim(db, input.kinds, {
+            holder: input.holder,
+            placement: input.placement,
+            credits: Math.min(credits, 200),
+          })
       } catch (error) {
         input.log.error('claiming failed', { error: String(error) })
         await pause(POLL_MS, stopping.signal)
@@ -131,7 +145,12 @@ export async function startWorker(input: WorkerInput): Promise<Worker> {
       heard = listener
     })
       .catch((error: unknown) => {
-        if (!abort.signal.aborted) input.log.error('a run could not be worked on', { run: id, error: String(error), stack: error instanceof Error ? error.stack : undefined })
+        if (!abort.signal.aborted)
+          input.log.error('a run could not be worked on', {
+            run: id,
+            error: String(error),
+            stack: error instanceof Error ? error.stack : undefined,
+          })
       })
       .finally(() => {
         if (jobs.get(id) === job) jobs.delete(id)
@@ -151,7 +170,8 @@ export async function startWorker(input: WorkerInput): Promise<Worker> {
       inputMs: (limits.input_seconds ?? DEFAULTS.inputSeconds) * 1_000,
       deadlineAt: run.deadlineAt,
       onLost: (error) => {
-        if (!abort.signal.aborted) input.log.warn('a run is no longer written here', { run: run.id, error: String(error) })
+        if (!abort.signal.aborted)
+          input.log.warn('a run is no longer written here', { run: run.id, error: String(error) })
         abort.abort()
       },
     })
@@ -178,7 +198,8 @@ export async function startWorker(input: WorkerInput): Promise<Worker> {
         },
         messages: (signal) => messagesOf(db, run.id, onWake, signal),
         handled: (message, result) => messageHandled(db, message.id, result),
-        saveArtifact: async (fact) => recorder.custom('artifact', await input.files.save({ id: run.id, createdBy: run.createdBy }, fact)),
+        saveArtifact: async (fact) =>
+          recorder.custom('artifact', await input.files.save({ id: run.id, createdBy: run.createdBy }, fact)),
         signal: AbortSignal.any([abort.signal, stopping.signal]),
       })
       if (result === null) await recorder.leave()
@@ -190,8 +211,14 @@ export async function startWorker(input: WorkerInput): Promise<Worker> {
       }
       const known = error instanceof HubError || error instanceof RuntimeRejection
       const code = known ? error.code : 'runtime_failed'
-      const message = known ? error.message : `The runtime's adapter failed: ${error instanceof Error ? error.message : String(error)}`
-      if (!known) input.log.error('a runtime adapter failed', { run: run.id, error: error instanceof Error ? error.stack : String(error) })
+      const message = known
+        ? error.message
+        : `The runtime's adapter failed: ${error instanceof Error ? error.message : String(error)}`
+      if (!known)
+        input.log.error('a runtime adapter failed', {
+          run: run.id,
+          error: error instanceof Error ? error.stack : String(error),
+        })
       await recorder.finish({ status: 'failed', output: null, error: { code, message } }, undefined)
     }
   }
@@ -218,14 +245,26 @@ async function remember(db: Db, { run }: Claimed) {
       // Decided, but not yet taken to the runtime: still waited for.
       waiting: stored
         .filter(({ status, nativeId }) => status === 'pending' || handed.has(nativeId))
-        .map(({ nativeId, kind, message, tool, arguments: args, options }) => ({ id: nativeId, kind, message, options, ...(tool === null ? {} : { tool }), arguments: args })),
+        .map(({ nativeId, kind, message, tool, arguments: args, options }) => ({
+          id: nativeId,
+          kind,
+          message,
+          options,
+          ...(tool === null ? {} : { tool }),
+          arguments: args,
+        })),
       interrupted: lifecycle?.type === 'RUN_FINISHED',
     },
   }
 }
 
 /** Messages to one run: those stored already, then each as it comes; a poll is the backstop. */
-async function* messagesOf(db: Db, runId: string, onWake: (listener: () => void) => void, signal: AbortSignal): AsyncGenerator<RunMessage> {
+async function* messagesOf(
+  db: Db,
+  runId: string,
+  onWake: (listener: () => void) => void,
+  signal: AbortSignal,
+): AsyncGenerator<RunMessage> {
   const done = new Set<string>()
   let wake = new AbortController()
   onWake(() => wake.abort())
@@ -240,4 +279,3 @@ async function* messagesOf(db: Db, runId: string, onWake: (listener: () => void)
     if (mine.aborted) wake = new AbortController()
   }
 }
-
