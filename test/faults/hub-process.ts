@@ -20,6 +20,8 @@ export type HubProcess = {
   /** Resolves when it answers; throws when it ends before, or takes longer than a minute. */
   serving(): Promise<void>
   isServing(): boolean
+  /** Of the running process; throws when there is none. */
+  pid(): number
   /** kill -9, and the process is gone when it resolves. */
   kill(): Promise<void>
   /** Ctrl-C; throws when it is not gone within 30 s. */
@@ -96,6 +98,10 @@ export async function hubProcess(folder: string, env: Record<string, string> = {
       serving = child === started
     },
     isServing: () => serving,
+    pid() {
+      if (child?.pid === undefined) throw new Error('The hub is not running.')
+      return child.pid
+    },
     kill: () => end('SIGKILL'),
     stop: () => end('SIGINT'),
     command: async (...args) =>
