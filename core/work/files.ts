@@ -146,9 +146,8 @@ function isText(mediaType: string, bytes: Buffer): boolean {
 
 /** Only a name: no folder, no control character, never empty. */
 function safeName(name: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is taken out.
   const cleaned = basename(name.replaceAll('\\', '/'))
-    .replace(/[\u0000-\u001f\u007f]/g, '')
+    .replace(/\p{Cc}/gu, '')
     .slice(0, 200)
   return cleaned === '' || cleaned === '.' || cleaned === '..' ? 'file' : cleaned
 }

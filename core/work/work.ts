@@ -85,7 +85,9 @@ export function runsOf({ db, kinds, feed, scrubber, files }: Deps): Core['runs']
       for (;;) {
         const changed = feed.changed(id, Math.max(0, Math.min(until - Date.now(), 2_000)), signal)
         const run = await get(actor, id)
-        const settled = isTerminal(run.status) || (from ? isOther(run, from) : run.status === 'awaiting_input')
+        const settled =
+          isTerminal(run.status) ||
+          (from ? isOther(run, from) : run.status === 'awaiting_input' && run.pending.length > 0)
         if (settled || Date.now() >= until || signal?.aborted) return run
         await changed
       }
