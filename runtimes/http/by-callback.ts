@@ -14,8 +14,10 @@ import { nothingTold, readEvent, tell, toRuntimeEvent, toSnapshot } from './even
 import type { HttpRef } from './ref.ts'
 
 const MAX_CALLBACK_BYTES = 1024 * 1024
-/** What is in the inbox already comes within this time. */
-const INBOX_MS = 500
+/** What is in the inbox already comes within this time; what does not is told by the stream, and a later status. */
+const QUIET_MS = 150
+/** Longer for a run that nobody knows to have been taken, since `unknown` ends it. */
+const FIRST_MS = 2_000
 
 const Callback = z.object({
   run_id: z.string().min(1).max(200),
@@ -75,13 +77,15 @@ export async function inboxStatus(host: RuntimeHost, ref: HttpRef, io: RuntimeIO
   const told = nothingTold()
   let taken = ref.took === 'callback'
   const enough = new AbortController()
-  const quiet = setTimeout(() => enough.abort(), INBOX_MS)
+  const stop = () => enough.abort()
+  let quiet = setTimeout(stop, taken ? QUIET_MS : FIRST_MS)
   try {
     for await (const { event } of host.inbox(ref.run_id, 0, AbortSignal.any([io.signal, enough.signal]))) {
       tell(told, event)
       taken = true
       if (told.finished) break
-      quiet.refresh()
+      clearTimeout(quiet)
+      quiet = setTimeout(stop, QUIET_MS)
     }
   } catch (error) {
     if (!enough.signal.aborted) throw error
