@@ -1,0 +1,66 @@
+import { type ChatCompletionRequest, type Fixture, LLMock } from '@copilotkit/aimock'
+
+/** What a prompt asks the model to do, as JSON in its text: tools in turn, then an answer. */
+export type Script = {
+  tools?: { name: string; args: Record<string, unknown> }[]
+  /** Answered after the tools; left out: what the tools gave. */
+  text?: string
+  /** Milliseconds between two words. */
+  slowMs?: number
+  /** Answered instead: an error of the provider. */
+  error?: { status: number; message: string }
+}
+
+export type ScriptedModel = Awaited<ReturnType<typeof startScriptedModel>>
+
+/** An OpenAI-compatible model server that does what the last prompt says. It keeps what it was asked, with the headers. */
+export async function startScriptedModel() {
+  const mock = new LLMock({ port: 0, host: '127.0.0.1', chunkSize: 8, journalMaxEntries: 0, logLevel: 'silent' })
+  const usage = { prompt_tokens: 100, completion_tokens: 10, total_tokens: 110 }
+  const scripted = (slow: boolean): Fixture => ({
+    match: { predicate: (request) => (scriptOf(request).slowMs !== undefined) === slow },
+    response: (request) => {
+      const script = scriptOf(request)
+      if (script.error)
+        return { error: { message: script.error.message, type: 'invalid_request_error' }, status: script.error.status }
+      const results = toolResults(request)
+      const tool = script.tools?.[results.length]
+      if (tool) return { toolCalls: [{ name: tool.name, arguments: JSON.stringify(tool.args) }], usage }
+      return { content: script.text ?? (results.join('\n') || 'done'), usage }
+    },
+    ...(slow ? { latency: 60 } : {}),
+  })
+  mock.addFixture(scripted(true)).addFixture(scripted(false))
+  await mock.start()
+  return {
+    /** Where the hub's relay would be: `{baseUrl}/{provider}/v1`. */
+    baseUrl: mock.url,
+    mock,
+    requests: () => mock.getRequests(),
+    stop: () => mock.stop(),
+  }
+}
+
+/** The script of the last prompt; a prompt that is none is repeated in the answer. */
+function scriptOf({ messages }: ChatCompletionRequest): Script {
+  const prompt = messages.findLast(({ role }) => role === 'user')
+  const content = prompt?.content ?? ''
+  const text = typeof content === 'string' ? content : content.map((part) => part.text ?? '').join('')
+  try {
+    const script: unknown = JSON.parse(text.split('\n\nFiles that came')[0]!)
+    // Written by the test itself.
+    if (typeof script === 'object' && script !== null) return script as Script
+  } catch {
+    // An ordinary prompt.
+  }
+  return { text: `You said: ${text}` }
+}
+
+function toolResults({ messages }: ChatCompletionRequest): string[] {
+  const since = messages.findLastIndex(({ role }) => role === 'user')
+  return messages
+    .slice(since + 1)
+    .flatMap(({ role, content }) =>
+      role === 'tool' ? [typeof content === 'string' ? content : JSON.stringify(content)] : [],
+    )
+}
