@@ -49,7 +49,7 @@ export interface Declared<T> {
 export type Problem = { line: number | null; column: number | null; path: string; message: string; hint: string }
 export type Change = {
   action: 'create' | 'update' | 'delete' | 'keep'
-  kind: 'team' | 'runtime' | 'agent' | 'schedule'
+  kind: 'team' | 'runtime' | 'agent' | 'schedule' | 'limits'
   name: string
   fields: string[]
 }

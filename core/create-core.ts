@@ -192,6 +192,7 @@ export async function createCore(options: CoreOptions): Promise<HubCore> {
         log,
         holder: `${placement}:${randomUUID()}`,
         placement,
+        limits: config.limits,
         settings: () => ({
           modelEndpoint,
           defaultModel: options.defaultModel ?? null,

@@ -1,5 +1,7 @@
 /** The one door to core. */
 export type { Actor } from './access/actor.ts'
+export { type Config, type ParsedConfig, parseConfig } from './config/config.ts'
+export { configJsonSchema } from './config/json-schema.ts'
 export type { Change, Core, Declared, DefinitionInput, DefinitionPatch, ListOptions, Plan, Problem } from './core.ts'
 export { type CoreOptions, createCore, type HubCore } from './create-core.ts'
 export { type ErrorBody, type ErrorCode, errorTable, HubError, hintOf, toErrorBody } from './errors.ts'

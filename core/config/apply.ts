@@ -11,59 +11,54 @@ import type { Scrubber } from '../secrets/scrubber.ts'
 import type { AgentDefinition, RuntimeDefinition, ScheduleDefinition } from '../shapes.ts'
 import { agentNoun } from '../work/agents.ts'
 import type { Kinds } from '../work/bind.ts'
-import { createDeclared, type Noun, removeDeclared, replaceDeclared } from '../work/declared.ts'
+import { canonical, createDeclared, type Noun, removeDeclared, replaceDeclared } from '../work/declared.ts'
 import type { FileLimits } from '../work/files.ts'
 import { CHANNEL } from '../work/log.ts'
 import type { Registered } from '../work/pool.ts'
-import { runtimeNoun } from '../work/runtimes.ts'
+import { builtInRuntimes, runtimeNoun } from '../work/runtimes.ts'
 import { scheduleNoun } from '../work/schedules.ts'
-import { type Config, parseConfig } from './config.ts'
-import { type Current, type Operation, planChanges } from './plan.ts'
+import { HubLimits, parseConfig } from './config.ts'
+import { type Current, type Operation, type Planned, planChanges } from './plan.ts'
 
 const FILE_LIMITS: FileLimits = { maxBytes: 32 * 1024 * 1024, retentionDays: 30 }
 
 /** The configuration of this hub: read from a text, compared with what is, applied in one transaction. */
 export function createConfig({ db, kinds, scrubber }: { db: Db; kinds: Kinds; scrubber: Scrubber }) {
-  let limits: Config['limits'] = {}
-
-  async function read(yaml: string): Promise<{ config: Config; planned: ReturnType<typeof planChanges> }> {
-    const { config, problems, planned } = await examine(yaml)
-    if (config && planned && problems.length === 0) return { config, planned }
-    const first = problems[0]
-    throw new HubError(
-      'invalid_config',
-      `The configuration has ${problems.length} problem${problems.length === 1 ? '' : 's'}${first ? `: line ${first.line ?? '?'}: ${first.message}` : ''}`,
-      { details: problems },
-    )
-  }
+  const builtIns = builtInRuntimes(kinds)
+  let limits: HubLimits = {}
 
   async function examine(yaml: string) {
     const current = await currentState(db)
-    const parsed = parseConfig(yaml, {
+    const { config, problems, locate } = parseConfig(yaml, {
       kinds: [...kinds.values()],
       scrubber,
       existing: {
-        teams: current.teams.map(({ name }) => name),
-        runtimes: current.runtimes.map(({ name }) => name),
-        agents: current.agents.map(({ name }) => name),
+        // What the file created itself counts as there only while it is declared.
+        teams: current.teams.filter(byOthers).map(({ name }) => name),
+        runtimes: [...current.runtimes.filter(byOthers).map(({ name }) => name), ...Object.keys(builtIns)],
+        agents: current.agents.filter(byOthers).map(({ name }) => name),
       },
     })
-    if (!parsed.config) return { ...parsed, planned: null }
-    const planned = planChanges(parsed.config, current)
-    return { config: parsed.config, problems: [...parsed.problems, ...planned.problems], planned }
+    if (!config) return { problems, planned: null }
+    const planned = planChanges(config, current, { builtIns, locate })
+    return { problems: planned.problems, planned }
+  }
+
+  async function read(yaml: string): Promise<Planned> {
+    const { problems, planned } = await examine(yaml)
+    if (planned && problems.length === 0) return planned
+    throw invalid(problems)
   }
 
   return {
     async load(): Promise<void> {
-      const [row] = await db.select().from(settings).where(eq(settings.key, 'limits'))
-      // Written by `apply` from a parsed configuration.
-      limits = (row?.value as Config['limits'] | undefined) ?? {}
+      limits = await storedLimits(db)
     },
+    limits: (): HubLimits => limits,
     fileLimits: (): FileLimits => ({
       maxBytes: limits.file_bytes ?? FILE_LIMITS.maxBytes,
       retentionDays: limits.file_retention_days ?? FILE_LIMITS.retentionDays,
     }),
-    limits: () => limits,
     async isEmpty(): Promise<boolean> {
       return (await db.select({ id: agents.id }).from(agents).limit(1)).length === 0
     },
@@ -77,29 +72,44 @@ export function createConfig({ db, kinds, scrubber }: { db: Db; kinds: Kinds; sc
     },
     async validate(actor: Actor, yaml: string): Promise<Problem[]> {
       authorize(actor, 'observe', { type: 'hub', id: 'config' })
-      const { problems, config, planned } = await examine(yaml)
-      if (!config || !planned || problems.length > 0) return problems
-      // What only the database can tell (a runtime that cannot do what an agent asks for) is found by doing it and undoing it.
-      return await rehearse(db, (tx) => perform(tx, kinds, actor, planned.operations, config.limits))
+      const { problems, planned } = await examine(yaml)
+      if (!planned || problems.length > 0) return problems
+      return await rehearse(db, (tx) => perform(tx, kinds, actor, planned.operations))
     },
     async plan(actor: Actor, yaml: string): Promise<Plan> {
       authorize(actor, 'observe', { type: 'hub', id: 'config' })
-      const { config, planned } = await read(yaml)
-      const problems = await rehearse(db, (tx) => perform(tx, kinds, actor, planned.operations, config.limits))
-      if (problems[0]) throw new HubError('invalid_config', problems[0].message, { details: problems })
-      return { changes: planned.changes, pending: planned.pending }
+      const { changes, pending, operations } = await read(yaml)
+      const problems = await rehearse(db, (tx) => perform(tx, kinds, actor, operations))
+      if (problems.length > 0) throw invalid(problems)
+      return { changes, pending }
     },
     async apply(actor: Actor, yaml: string): Promise<Plan> {
       authorize(actor, 'edit', { type: 'hub', id: 'config' })
-      const { config, planned } = await read(yaml)
+      const { changes, pending, operations } = await read(yaml)
       await db.transaction(async (tx) => {
-        await perform(tx, kinds, actor, planned.operations, config.limits)
+        await perform(tx, kinds, actor, operations)
         await notify(tx, CHANNEL, 'config:changed')
       })
-      limits = config.limits
-      return { changes: planned.changes, pending: planned.pending }
+      limits = await storedLimits(db)
+      return { changes, pending }
     },
   }
+}
+
+const byOthers = ({ managedBy }: { managedBy: string }): boolean => managedBy !== 'config'
+
+function invalid(problems: Problem[]): HubError {
+  const [first] = problems
+  const where = first?.line ? `line ${first.line}: ` : ''
+  const count = `${problems.length} problem${problems.length === 1 ? '' : 's'}`
+  return new HubError('invalid_config', `The configuration has ${count}: ${where}${first?.message ?? ''}`, {
+    details: problems,
+  })
+}
+
+async function storedLimits(db: Db): Promise<HubLimits> {
+  const [row] = await db.select().from(settings).where(eq(settings.key, 'limits'))
+  return HubLimits.parse(row?.value ?? {})
 }
 
 class Rehearsed extends Error {}
@@ -142,52 +152,62 @@ async function currentState(db: Db): Promise<Current> {
     runtimes: await db.select().from(runtimes).where(alive.runtimes),
     agents: await db.select().from(agents).where(alive.agents),
     schedules: await db.select().from(schedules).where(alive.schedules),
+    limits: await storedLimits(db),
   }
 }
 
-async function perform(
-  tx: Db,
-  kinds: Kinds,
-  actor: Actor,
-  operations: Operation[],
-  limits: Config['limits'],
-): Promise<void> {
+async function perform(tx: Db, kinds: Kinds, actor: Actor, operations: Operation[]): Promise<void> {
+  const builtIns = builtInRuntimes(kinds)
   for (const operation of operations) {
     switch (operation.kind) {
       case 'team':
         await performTeam(tx, operation)
         break
-      case 'runtime':
-        await performDeclared<RuntimeDefinition>(tx, runtimeNoun(kinds), actor, operation)
+      case 'runtime': {
+        // Back to what every hub has: nobody's any more.
+        const restored = canonical(operation.definition) === canonical(builtIns[operation.name])
+        await performDeclared(tx, runtimeNoun(kinds), actor, operation, restored ? 'hub' : 'config')
         break
+      }
       case 'agent':
-        await performDeclared<AgentDefinition>(tx, agentNoun(kinds), actor, operation)
+        await performDeclared(tx, agentNoun(kinds), actor, operation)
         break
       case 'schedule':
-        await performDeclared<ScheduleDefinition>(tx, scheduleNoun, actor, operation)
+        await performDeclared(tx, scheduleNoun, await ownerOf(tx, actor, operation.owner), operation)
         break
+      case 'limits': {
+        const value = operation.definition ?? {}
+        await tx
+          .insert(settings)
+          .values({ key: 'limits', value })
+          .onConflictDoUpdate({ target: settings.key, set: { value } })
+      }
     }
   }
-  await tx
-    .insert(settings)
-    .values({ key: 'limits', value: limits })
-    .onConflictDoUpdate({ target: settings.key, set: { value: limits } })
 }
 
-async function performTeam(tx: Db, { op, name, definition }: Operation): Promise<void> {
-  if (op === 'delete') {
+/** A schedule acts on behalf of its owner; naming another one than oneself is for administrators. */
+async function ownerOf(tx: Db, actor: Actor, name: string | undefined): Promise<Actor> {
+  if (name === undefined || name === actor.name) return actor
+  const [owner] = await tx.select().from(users).where(eq(users.name, name))
+  if (!owner) throw new HubError('user_not_found', `There is no user ${name} to own a schedule.`)
+  authorize(actor, 'administer', { type: 'schedule', id: name })
+  return { ...actor, userId: owner.id, name: owner.name, onBehalfOf: actor.userId }
+}
+
+async function performTeam(tx: Db, { op, name, definition }: Extract<Operation, { kind: 'team' }>): Promise<void> {
+  if (op === 'delete' || definition === null) {
     await tx.delete(teams).where(eq(teams.name, name))
     return
   }
-  const { description, members = [] } = (definition ?? {}) as Config['teams'][string]
-  const set = { description: description ?? null, managedBy: 'config' as const }
+  const set = { description: definition.description ?? null, managedBy: 'config' as const }
   const [team] = await tx
     .insert(teams)
     .values({ id: newId('tem'), name, ...set })
     .onConflictDoUpdate({ target: teams.name, set })
     .returning()
   await tx.delete(teamMembers).where(eq(teamMembers.teamId, team!.id))
-  for (const member of members) {
+  for (const member of definition.members) {
     // A member named before they first came: the user is there from now on, without rights of their own.
     const user = await ensureUser(tx, { name: member, admin: false })
     await tx.insert(teamMembers).values({ teamId: team!.id, userId: user.id }).onConflictDoNothing()
@@ -198,16 +218,10 @@ async function performDeclared<D extends AgentDefinition | RuntimeDefinition | S
   tx: Db,
   noun: Noun<D>,
   actor: Actor,
-  { op, name, definition }: Operation,
+  { op, name, definition }: { op: Operation['op']; name: string; definition: D | null },
+  managedBy: 'config' | 'hub' = 'config',
 ): Promise<void> {
-  switch (op) {
-    case 'create':
-      await createDeclared(tx, noun, actor, { ...definition, name }, 'config')
-      break
-    case 'update':
-      await replaceDeclared(tx, noun, actor, name, { ...definition }, 'config')
-      break
-    case 'delete':
-      await removeDeclared(tx, noun, actor, name, 'config')
-  }
+  if (op === 'delete' || definition === null) await removeDeclared(tx, noun, actor, name, 'config')
+  else if (op === 'create') await createDeclared(tx, noun, actor, { ...definition, name }, 'config')
+  else await replaceDeclared(tx, noun, actor, name, { ...definition }, managedBy)
 }

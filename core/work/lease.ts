@@ -33,14 +33,20 @@ export type Held = { runId: string; fence: number }
 export async function claim(
   db: Db,
   kinds: Kinds,
-  input: { holder: string; placement: string; credits: number; leaseMs?: number },
+  input: {
+    holder: string
+    placement: string
+    credits: number
+    leaseMs?: number /** For agents that set none. */
+    agentConcurrency?: number
+  },
 ): Promise<Claimed[]> {
   const { holder, placement, credits, leaseMs = LEASE_MS } = input
   const lease = sql`now() + ${leaseMs} * interval '1 millisecond'`
   const taken = await db.transaction(async (tx) => {
     // Counting what is at work and adding to it must not interleave with another replica's doing the same.
     await tx.execute(sql`select pg_advisory_xact_lock(hashtext('signalbox:claim'))`)
-    const ids = await rows<{ id: string }>(tx, claimable(placement, credits))
+    const ids = await rows<{ id: string }>(tx, claimable(placement, credits, input.agentConcurrency ?? UNLIMITED))
     if (ids.length === 0) return []
     return await tx
       .update(runs)
@@ -62,7 +68,9 @@ export async function claim(
   return taken.length === 0 ? [] : await gather(db, kinds, taken, placement)
 }
 
-function claimable(placement: string, credits: number) {
+const UNLIMITED = 1_000_000
+
+function claimable(placement: string, credits: number, agentConcurrency: number) {
   return sql`
     with overdue as (
       select r.id from runs r join sessions s on s.id = r.session_id
@@ -84,14 +92,14 @@ function claimable(placement: string, credits: number) {
             where e.session_id = r.session_id and e.position < r.position and e.status in ('queued', 'running', 'awaiting_input')
           )
         order by r.position
-        limit greatest(0, least(coalesce(a.concurrency, 1000000) - (select count(*) from at_work w where w.agent_id = a.id), ${credits}))
+        limit greatest(0, least(coalesce(a.concurrency, ${agentConcurrency}::int) - (select count(*) from at_work w where w.agent_id = a.id), ${credits}))
       ) c
       where exists (select 1 from runs q where q.agent_id = a.id and q.status = 'queued')
     ), fresh as (
       select r.id from runs r
       where r.status = 'queued' and r.id in (
         select c.id from candidates c join runtimes t on t.id = c.runtime_id
-        where c.place <= coalesce(t.concurrency, 1000000) - (select count(*) from at_work w where w.runtime_id = c.runtime_id)
+        where c.place <= coalesce(t.concurrency, ${UNLIMITED}::int) - (select count(*) from at_work w where w.runtime_id = c.runtime_id)
         order by c.position limit ${credits}
       )
       order by r.position for update of r skip locked

@@ -47,14 +47,20 @@ export function runtimeNoun(kinds: Kinds): Noun<RuntimeDefinition> {
   }
 }
 
-/** Registers the runtimes that every hub has, where nobody took their name. */
+/** The runtimes that every hub has, by name. */
+export function builtInRuntimes(kinds: Kinds): Record<string, RuntimeDefinition> {
+  const found = [...kinds.values()].flatMap(({ kind, title, builtIn }) =>
+    builtIn === undefined ? [] : [[builtIn, RuntimeDefinition.parse({ kind, description: title })] as const],
+  )
+  return Object.fromEntries(found)
+}
+
+/** Registers them, where nobody took their name. */
 export async function ensureBuiltIns(db: Db, kinds: Kinds): Promise<void> {
-  for (const { kind, title, builtIn } of kinds.values()) {
-    if (builtIn === undefined) continue
-    const definition = RuntimeDefinition.parse({ kind, description: title })
+  for (const [name, definition] of Object.entries(builtInRuntimes(kinds))) {
     const [row] = await db
       .insert(runtimes)
-      .values({ id: newId('rtm'), name: builtIn, version: 1, definition, managedBy: 'hub' })
+      .values({ id: newId('rtm'), name, version: 1, definition, managedBy: 'hub' })
       .onConflictDoNothing()
       .returning({ id: runtimes.id })
     if (row) await db.insert(versions).values({ subjectId: row.id, version: 1, definition, createdBy: 'hub' })

@@ -74,6 +74,7 @@ describe.each(engines.filter(({ skip }) => !skip))('a run whose holder died, on 
       modelEndpoint: null,
       defaultModel: null,
       publicUrl: null,
+      limits: {},
       deadline,
       readFile: async () => new Uint8Array(),
     })

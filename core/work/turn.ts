@@ -1,4 +1,5 @@
 import type { Turn, TurnFile } from '../ports.ts'
+import type { Limits } from '../shapes.ts'
 import type { Claimed } from './lease.ts'
 
 /** Defaults where an agent sets no limit, in seconds. */
@@ -11,6 +12,7 @@ export function toTurn(
     modelEndpoint: string | null
     defaultModel: string | null
     publicUrl: string | null
+    limits: Limits
     deadline: Date
     readFile(id: string): Promise<Uint8Array>
   },
@@ -45,7 +47,7 @@ export function toTurn(
     modelEndpoint: io.modelEndpoint === null ? null : { baseUrl: io.modelEndpoint, token: modelToken },
     mcpEndpoint: null,
     callbackUrl: io.publicUrl === null ? null : `${io.publicUrl}/api/v1/runtimes/${claimed.runtime.id}/callback`,
-    limits: definition.limits,
+    limits: io.limits,
     deadline: io.deadline,
     traceparent: null,
   }

@@ -4,6 +4,7 @@ import { HubError } from '../errors.ts'
 import { type Log, type RuntimeEvent, type RuntimeInterrupt, RuntimeRejection } from '../ports.ts'
 import { approvals, replicas } from '../schema/index.ts'
 import type { Scrubber } from '../secrets/scrubber.ts'
+import type { Limits } from '../shapes.ts'
 import { attempt, pause } from './attempt.ts'
 import type { Kinds } from './bind.ts'
 import type { Feed } from './feed.ts'
@@ -25,7 +26,7 @@ import { DEFAULTS, toTurn } from './turn.ts'
 
 /** A backstop for lost notifications. */
 const POLL_MS = 1_000
-/** Runs at work at once in this process. */
+/** Runs at work at once in this process, where the configuration sets no `limits.concurrency`. */
 const SLOTS = 512
 
 type Job = { claimed: Claimed; abort: AbortController; wake(): void; done: Promise<void> }
@@ -40,6 +41,8 @@ export type WorkerInput = {
   /** Unique to this process; begins with the placement and a colon. */
   holder: string
   placement: string
+  /** What the configuration says now. */
+  limits(): { concurrency?: number | undefined; defaults?: Limits | undefined }
   settings(): { modelEndpoint: string | null; defaultModel: string | null; publicUrl: string | null }
   files: {
     read(id: string): Promise<Uint8Array>
@@ -84,7 +87,8 @@ export async function startWorker(input: WorkerInput): Promise<Worker> {
   async function claimLoop(): Promise<void> {
     while (!stopping.signal.aborted) {
       again = false
-      const credits = SLOTS - jobs.size
+      const { concurrency = SLOTS, defaults } = input.limits()
+      const credits = concurrency - jobs.size
       let taken: Claimed[] = []
       try {
         if (credits > 0)
@@ -92,6 +96,7 @@ export async function startWorker(input: WorkerInput): Promise<Worker> {
             holder: input.holder,
             placement: input.placement,
             credits: Math.min(credits, 200),
+            ...(defaults?.concurrency === undefined ? {} : { agentConcurrency: defaults.concurrency }),
           })
       } catch (error) {
         input.log.error('claiming failed', { error: String(error) })
@@ -159,7 +164,8 @@ export async function startWorker(input: WorkerInput): Promise<Worker> {
 
   async function work(claimed: Claimed, abort: AbortController, onWake: (listener: () => void) => void): Promise<void> {
     const { run, fence, agent } = claimed
-    const { limits } = agent.definition
+    // What the agent says itself wins over what the hub says for all.
+    const limits = { ...input.limits().defaults, ...agent.definition.limits }
     const seen = run.nextSeq === 1 ? { log: [], interrupts: fresh } : await remember(db, claimed)
     const recorder = createRecorder({
       db,
@@ -178,7 +184,7 @@ export async function startWorker(input: WorkerInput): Promise<Worker> {
     const deadline = run.deadlineAt ?? new Date(Date.now() + (limits.seconds ?? DEFAULTS.seconds) * 1_000)
     try {
       const runtime = await input.pool.open(claimed.runtime)
-      const turn = toTurn(claimed, { ...input.settings(), deadline, readFile: input.files.read })
+      const turn = toTurn(claimed, { ...input.settings(), limits, deadline, readFile: input.files.read })
       const ref = run.ref ?? runtime.prepare(turn)
       if (run.phase === 'new') await recorder.begin(ref, deadline)
       const result = await attempt({
