@@ -52,7 +52,7 @@ export const Plan = z.object({
   changes: z.array(
     z.object({
       action: z.enum(['create', 'update', 'delete', 'keep']),
-      kind: z.enum(['team', 'runtime', 'agent', 'schedule']),
+      kind: z.enum(['team', 'runtime', 'agent', 'schedule', 'limits']),
       name: z.string(),
       fields: z.array(z.string()).describe('What an update changes.'),
     }),
