@@ -2,6 +2,7 @@
  * The offline demo model behind OpenAI's Chat Completions, so that a real harness works for real without a provider:
  * fixed rules (demo-rules.ts), no intelligence, no network. It says so in every answer.
  */
+import { createHash } from 'node:crypto'
 import type { ServerResponse } from 'node:http'
 import * as z from 'zod'
 import { type DemoMessage, type DemoTool, demoReply } from './demo-rules.ts'
@@ -89,14 +90,15 @@ type Delta = { role?: 'assistant'; content?: string; tool_calls?: unknown[] }
 export async function* demoAnswer(request: DemoRequest, pause: Pause, signal: AbortSignal): AsyncGenerator<string> {
   const reply = demoReply(request.messages.map(toMessage), (request.tools ?? []).map(toTool))
   const calls = reply.type === 'calls' ? reply.calls : []
+  const turn = idOf(request)
   const toolCalls = calls.map((call, index) => ({
     index,
-    id: `call_${turnOf(request)}_${index}`,
+    id: `call_${turn}_${index}`,
     type: 'function' as const,
     function: { name: call.name, arguments: JSON.stringify(call.arguments) },
   }))
   const finish = calls.length > 0 ? 'tool_calls' : 'stop'
-  const id = `chatcmpl-demo-${turnOf(request)}`
+  const id = `chatcmpl-demo-${turn}`
   const head = { id, created: 0, model: DEMO_MODEL }
   const pieces = reply.type === 'text' ? piecesOf(reply.text) : reply.type === 'paced' ? reply.pieces : []
   const apartMs = reply.type === 'paced' ? reply.everyMs : WORDS_APART_MS
@@ -160,8 +162,9 @@ function parsed(json: string): Record<string, unknown> {
   }
 }
 
-/** Unique within a conversation, and the same when a request is repeated. */
-const turnOf = (request: DemoRequest) => request.messages.length
+/** The same when a request is repeated, another one for any other request. */
+const idOf = (request: DemoRequest) =>
+  createHash('sha256').update(JSON.stringify(request.messages)).digest('hex').slice(0, 16)
 
 /** Four words at a time, spaces and line breaks kept. */
 const piecesOf = (text: string): string[] => text.match(/(?:\S+\s*){1,4}|\s+/g) ?? []

@@ -56,7 +56,7 @@ function describeFile(file: string, text: string): string {
   const { lines, total, cut } = linesOf(text)
   const size = `${cut ? 'more than ' : ''}${count(total, 'line')}`
   const about = describeContent(file, lines.join('\n'))
-  return `I read ${file} with a real tool call: ${size}.${about ? `\n\n${about}` : ''}`
+  return `I read ${file}: ${size}.${about ? `\n\n${about}` : ''}`
 }
 
 /** The file's own lines: tools put a number before each and remarks on the end. */
@@ -84,11 +84,14 @@ function describeContent(file: string, text: string): string {
     case '.md':
     case '.mdx':
       return describeMarkdown(text)
-    default: {
-      const first = text.split('\n').find((line) => line.trim())
-      return first ? `It starts with: ${first.trim().slice(0, 200)}` : 'It is empty.'
-    }
+    default:
+      return firstLine(text)
   }
+}
+
+function firstLine(text: string): string {
+  const first = text.split('\n').find((line) => line.trim())
+  return first ? `It starts with: ${first.trim().slice(0, 200)}` : 'It is empty.'
 }
 
 function describeMarkdown(text: string): string {
@@ -97,7 +100,7 @@ function describeMarkdown(text: string): string {
   const headings = [...prose.matchAll(/^(#{1,6}) +(.+?)#*\s*$/gm)].map(
     ([, marks = '', title = '']) => `${'  '.repeat(marks.length - 1)}- ${title.trim()}`,
   )
-  if (headings.length === 0) return 'It has no headings.'
+  if (headings.length === 0) return firstLine(text)
   return `Its headings:\n${headings.slice(0, MAX_NAMES).join('\n')}`
 }
 

@@ -175,22 +175,33 @@ function reads(prompt: string, tools: DemoTool[]): DemoReply | null {
 
 const EXTENSIONS =
   'md|mdx|txt|ya?ml|json|jsonc|toml|tsx?|jsx?|mjs|cjs|py|go|rs|rb|java|kt|swift|c|h|cc|cpp|cs|php|sh|sql|html?|css|scss|csv|tsv|xml|ini|cfg|conf|log|lock|diff|patch|ipynb|proto|graphql|tf'
+const FOLDERS = '(?:[\\w.@~+-]+/)*'
+/** How a file is named in a sentence: in back quotes, from the root of the machine, with a known ending, by a name known without one. */
 const FILE = new RegExp(
-  // In back quotes; a path from the root; a known ending; a name known without one.
-  `\`([^\`\\s]+[./][^\`\\s]*)\`|(?<![\\w:/.])(/[\\w.@~+-]+(?:/[\\w.@~+-]+)*)|(?<![\\w:/.@-])((?:[\\w.@~+-]+/)*[\\w.@+-]+\\.(?:${EXTENSIONS}))(?![\\w/])|(?<![\\w/.])((?:[\\w.@~+-]+/)*(?:README|LICENSE|Makefile|Dockerfile|AGENTS))(?![\\w/.])`,
+  [
+    '`([^`\\s]+[./][^`\\s]*)`',
+    '(?<![\\w:/.])(/(?:etc|home|opt|proc|root|tmp|usr|var|workspace)/[\\w.@~+/-]+)',
+    `(?<![\\w:/.@-])(${FOLDERS}[\\w.@+-]+\\.(?:${EXTENSIONS}))(?![\\w/])`,
+    `(?<![\\w/.])(${FOLDERS}(?:README|LICENSE|Makefile|Dockerfile|AGENTS))(?![\\w/.])`,
+  ].join('|'),
   'g',
 )
+/** How runtimes name the files that came with a message, a line each: `- files/a b.md (text/markdown, 120 bytes)`. */
+const CAME_ALONG = /^- (.+) \([\w.+-]+\/[\w.+-]+, \d+ bytes\)$/gm
 const SOFTWARE = /^(node|next|vue|react|express|three|d3|nuxt|chart)\.js$/i
 
-/** The files that a prompt names, each once, in order. Addresses and names of software are none. */
+/** The files that a prompt names, each once: those that came along first. Addresses and names of software are none. */
 function filesIn(prompt: string): string[] {
-  const text = prompt.replace(/\bhttps?:\/\/\S+/g, ' ')
-  const found = [...text.matchAll(FILE)].map(
-    ([, quoted, rooted, ended, bare]) => quoted ?? rooted ?? ended ?? bare ?? '',
-  )
-  return [...new Set(found.map((file) => file.replace(/^@/, '').replace(/[.,;:!?]+$/, '')))].filter(
-    (file) => file && !SOFTWARE.test(file),
-  )
+  const along = [...prompt.matchAll(CAME_ALONG)].map(([, path = '']) => path)
+  const text = prompt.replace(CAME_ALONG, ' ').replace(/\bhttps?:\/\/\S+/g, ' ')
+  const named = [...text.matchAll(FILE)]
+    .map(([, quoted, rooted, ended, bare]) =>
+      (quoted ?? rooted ?? ended ?? bare ?? '').replace(/^@/, '').replace(/[.,;:!?]+$/, ''),
+    )
+    .filter((file) => file && !SOFTWARE.test(file))
+  const all = [...new Set([...along, ...named])]
+  // `notes.md` of the sentence is the `files/notes.md` that came along.
+  return all.filter((file) => !all.some((other) => other.endsWith(`/${file}`)))
 }
 
 function titleOf(prompt: string): string {

@@ -9,7 +9,21 @@ import { type Core, HubError, type Log } from '../core/index.ts'
 import { DEMO_MODEL, DemoRequest, type Pause, sendDemoAnswer } from './demo-model.ts'
 import { ENDPOINTS, type Endpoint } from './endpoints.ts'
 import type { Provider } from './providers.ts'
-import { type Refusal, refusalBody } from './refusals.ts'
+import {
+  BAD_TOKEN,
+  HUB_FAULT,
+  misfitOf,
+  NOT_A_CALL,
+  type Refusal,
+  reasonOf,
+  refusalBody,
+  tooLarge,
+  unknownPath,
+  unknownProvider,
+  unreachable,
+  unusable,
+  wrongModel,
+} from './refusals.ts'
 import { type CallBody, readBody, toCallBody } from './request-body.ts'
 import { type ModelSession, sessionCache } from './session-cache.ts'
 import { openUpstream, passThrough, type Upstream, type UpstreamEnd, upstreamRequest } from './upstream.ts'
@@ -63,19 +77,20 @@ export async function modelRelay(core: RelayCore, options: RelayOptions): Promis
     const token = tokenOf(c)
     const session = await authenticate(token)
     if ('status' in session) return refuse(session)
+    if (!provider) return refuse(unknownProvider(c.req.param('provider') ?? '', providers))
     const misfit = misfitOf(provider, endpoint, session)
-    if (misfit || !provider) return refuse(misfit ?? unknownProvider(c.req.param('provider')))
+    if (misfit) return refuse(misfit)
 
     let body: CallBody | null = null
     if (endpoint.method === 'POST') {
       const bytes = await readBody(c.env.incoming, MAX_BODY_BYTES).catch(() => 'gone' as const)
       if (bytes === 'gone') return RESPONSE_ALREADY_SENT
-      if (!bytes) return refuse(TOO_LARGE)
+      if (!bytes) return refuse(tooLarge(MAX_BODY_BYTES))
       body = toCallBody(bytes, endpoint.format, (text) =>
         core.scrub(text.replaceAll(token, '[REDACTED:session_token]')),
       )
       if (!body) return refuse(NOT_A_CALL)
-      const wrong = wrongModel(provider, body.model, session)
+      const wrong = wrongModel(provider, body.model, session, providers)
       if (wrong) return refuse(wrong)
     }
 
@@ -111,56 +126,6 @@ export async function modelRelay(core: RelayCore, options: RelayOptions): Promis
       if (error instanceof HubError) return { ...BAD_TOKEN, message: error.message }
       log.error('a session token could not be checked', { reason: reasonOf(error) })
       return HUB_FAULT
-    }
-  }
-
-  function misfitOf(provider: Provider | undefined, endpoint: Endpoint, session: ModelSession): Refusal | null {
-    if (!provider) return null
-    if (!endpoint.serves.includes(provider.dialect)) {
-      return {
-        status: 404,
-        code: 'unknown_url',
-        message: `Provider ${provider.id} has no ${endpoint.path} here.`,
-        hint: pathsOf(provider),
-      }
-    }
-    if (session.model !== null && !session.model.startsWith(`${provider.id}/`)) {
-      return {
-        status: 403,
-        code: 'model_not_allowed',
-        message: `This run's agent uses ${session.model}, so its token is not for provider ${provider.id}.`,
-        hint: "Change the agent's model, or call the provider that it names.",
-      }
-    }
-    return null
-  }
-
-  /** A model that surely is another provider's; whether this provider has it, it says itself. */
-  function wrongModel(provider: Provider, model: string, session: ModelSession): Refusal | null {
-    const known = { status: 404, code: 'model_not_found' } as const
-    if (provider.dialect === 'demo') {
-      if (model === DEMO_MODEL) return null
-      return { ...known, message: `Provider demo has no model ${model}.`, hint: `Use demo/${DEMO_MODEL}.` }
-    }
-    // Routers behind an OpenAI-compatible address do have models named `anthropic/...`: what the agent asks for is right.
-    if (session.model === `${provider.id}/${model}`) return null
-    const [prefix = '', ...rest] = model.split('/')
-    if (rest.length === 0 || prefix === provider.id || !providers.has(prefix)) return null
-    return {
-      ...known,
-      message: `Model ${model} is not one of provider ${provider.id}.`,
-      hint: `Call /${prefix}/v1 with model ${rest.join('/')}.`,
-    }
-  }
-
-  function unknownProvider(id = ''): Refusal {
-    const known = [...providers.keys()].join(', ')
-    const hint = `Configured are: ${known}. ANTHROPIC_API_KEY, OPENAI_API_KEY or OPENAI_BASE_URL add one when the hub starts.`
-    return {
-      status: 404,
-      code: 'unknown_provider',
-      message: `There is no model provider ${id.slice(0, 64)} here.`,
-      hint,
     }
   }
 
@@ -224,9 +189,7 @@ export async function modelRelay(core: RelayCore, options: RelayOptions): Promis
     app.on(endpoint.method, `/:provider/v1${endpoint.path}`, (c) => track(answer(c, endpoint)))
   }
   app.notFound((c) => {
-    const message = `There is no ${c.req.method} ${c.req.path.slice(0, 200)} at the model relay.`
-    const hint = `It serves ${ENDPOINTS.map(({ method, path }) => `${method} /{provider}/v1${path}`).join(', ')}.`
-    return c.json(refusalBody('openai', { status: 404, code: 'unknown_url', message, hint }), 404)
+    return c.json(refusalBody('openai', unknownPath(c.req.method, c.req.path)), 404)
   })
   app.onError((error, c) => {
     log.error('the model relay met a fault', { path: c.req.path, reason: reasonOf(error) })
@@ -278,60 +241,3 @@ function tokenOf(c: RelayContext): string {
 }
 
 const wait: Pause = (delayMs, signal) => timer(delayMs, undefined, { signal })
-
-const BAD_TOKEN = {
-  status: 401,
-  code: 'invalid_api_key',
-  message: '',
-  hint: 'The relay takes the session token of a run that is at work, made for model calls; the hub gives it to the runtime.',
-} as const satisfies Refusal
-const HUB_FAULT = {
-  status: 503,
-  code: 'hub_unavailable',
-  message: 'The hub could not take the call.',
-  hint: "Try again; the hub's log has the cause.",
-} as const satisfies Refusal
-const TOO_LARGE: Refusal = {
-  status: 413,
-  code: 'request_too_large',
-  message: `The request is larger than ${MAX_BODY_BYTES / 1024 / 1024} MiB.`,
-  hint: 'Send less: shorten the conversation or the files in it.',
-}
-const NOT_A_CALL: Refusal = {
-  status: 400,
-  code: 'invalid_request',
-  message: 'The body is not a model call: a JSON object with `model` and what the API asks for beside it.',
-  hint: "Send the body as the provider's API describes it.",
-}
-
-function unreachable(provider: Provider, error: Error): Refusal {
-  return {
-    status: 502,
-    code: 'provider_unreachable',
-    message: `Provider ${provider.id} at ${provider.baseUrl} did not answer: ${reasonOf(error)}.`,
-    hint: 'Check the address and the network of the machine where the hub runs.',
-  }
-}
-
-function unusable(provider: Provider, status: number): Refusal {
-  const hint = `Set ${provider.id.toUpperCase()}_BASE_URL to the address of the API itself.`
-  return {
-    status: 502,
-    code: 'provider_unusable',
-    message: `Provider ${provider.id} at ${provider.baseUrl} answered ${status}, which the relay does not pass on.`,
-    hint,
-  }
-}
-
-function pathsOf(provider: Provider): string {
-  const paths = ENDPOINTS.filter(({ serves }) => serves.includes(provider.dialect)).map(
-    ({ path }) => `/${provider.id}/v1${path}`,
-  )
-  return `It serves ${paths.join(', ')}.`
-}
-
-/** Codes and messages of network faults name addresses at most. */
-function reasonOf(error: unknown): string {
-  if (!(error instanceof Error)) return 'unknown fault'
-  return 'code' in error && typeof error.code === 'string' ? error.code : error.message
-}
