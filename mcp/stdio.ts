@@ -11,19 +11,24 @@ import {
   type JSONRPCMessage,
   type JSONRPCRequest,
   PROTOCOL_VERSION_META_KEY,
-  parseJSONRPCMessage,
   type RequestId,
 } from '@modelcontextprotocol/server'
 import { StdioServerTransport } from '@modelcontextprotocol/server/stdio'
+import { explain, outages, toErrorResponse } from './stdio-errors.ts'
 
 type Link = StreamableHTTPClientTransport
 
+const BROKEN_OFF =
+  'The hub broke off before it answered. Runs go on by themselves: look with run_list before you call again.'
 const RESUBSCRIBE = 'signalbox-resubscribe:'
 
 export type Hub = { /** Where it serves, without /mcp. */ url: string; token: string }
 
 export type BridgeOptions = Hub & {
-  /** Where the hub is now: asked when it does not answer or refuses the token, since a restarted hub may have moved. */
+  /**
+   * Where the hub is now: asked when it does not answer or refuses the token, since a restarted hub may have moved. What it
+   * throws is told as the reason.
+   */
   locate?: () => Promise<Hub>
   stdin?: Readable
   /** Carries the protocol and nothing else. */
@@ -50,18 +55,20 @@ export async function stdioBridge({
   const links: Link[] = []
   let link = openLink(hub)
   let initialize: (JSONRPCMessage & { id: RequestId }) | undefined
+  let opening: Promise<void> | undefined
+  let opened = () => {}
   let reviving: Promise<void> | undefined
 
   function openLink({ url, token }: Hub): Link {
-    const opened = new StreamableHTTPClientTransport(new URL('/mcp', url), {
+    const fresh = new StreamableHTTPClientTransport(new URL('/mcp', url), {
       requestInit: { headers: { authorization: `Bearer ${token}` } },
       // A signal of its own for each request: undici adds listeners to the one it is given and keeps them.
       fetch: (to, init) => fetch(to, init?.signal ? { ...init, signal: AbortSignal.any([init.signal]) } : init),
     })
-    opened.onmessage = fromHub
-    links.push(opened)
-    void opened.start()
-    return opened
+    fresh.onmessage = fromHub
+    links.push(fresh)
+    void fresh.start()
+    return fresh
   }
 
   function fromHub(message: JSONRPCMessage): void {
@@ -71,6 +78,7 @@ export async function stdioBridge({
         const { protocolVersion } = message.result
         if (typeof protocolVersion === 'string') link.setProtocolVersion(protocolVersion)
       }
+      if (message.id === initialize?.id) opened()
     }
     void toClient(message)
   }
@@ -81,16 +89,20 @@ export async function stdioBridge({
     })
 
   async function fromClient(message: JSONRPCMessage): Promise<void> {
-    if (isInitializeRequest(message) && isJSONRPCRequest(message)) initialize = message
-    if (
-      isJSONRPCNotification(message) &&
-      message.method === 'notifications/cancelled' &&
-      cancelModern(message.params?.requestId)
-    )
-      return
+    // What comes right behind an initialize waits for its answer, which names the session.
+    await opening
+    if (isJSONRPCNotification(message) && message.method === 'notifications/cancelled') {
+      if (cancelModern(message.params?.requestId)) return
+    }
     if (!isJSONRPCRequest(message)) {
-      await send(message).catch((error: unknown) => say.down(hub.url, reason(error)))
+      await send(message).catch((error: unknown) => say.down(explain(error, hub.url)))
       return
+    }
+    if (isInitializeRequest(message)) {
+      initialize = message
+      opening = new Promise((resolve) => {
+        opened = resolve
+      })
     }
     const cancel = new AbortController()
     waiting.set(message.id, { cancel, modern: isModern(message) })
@@ -100,7 +112,7 @@ export async function stdioBridge({
       remember(message)
     } catch (error) {
       if (cancel.signal.aborted) return
-      if (!(error instanceof SdkHttpError)) say.down(hub.url, reason(error))
+      if (!(error instanceof SdkHttpError)) say.down(explain(error, hub.url))
       refuse(message.id, error)
     }
   }
@@ -118,9 +130,7 @@ export async function stdioBridge({
   async function send(message: JSONRPCMessage, signal?: AbortSignal): Promise<void> {
     const options = {
       ...(signal ? { requestSignal: signal } : {}),
-      ...(isJSONRPCRequest(message)
-        ? { onRequestStreamEnd: () => refuse(message.id, new Error('the stream ended before the answer')) }
-        : {}),
+      ...(isJSONRPCRequest(message) ? { onRequestStreamEnd: () => refuse(message.id, new Error(BROKEN_OFF)) } : {}),
     }
     const used = link
     try {
@@ -136,6 +146,7 @@ export async function stdioBridge({
     if (used !== link) return true
     const status = error instanceof SdkHttpError ? error.status : undefined
     const lost = status === 404 && used.sessionId !== undefined
+    // A reason of its own that the hub cannot be found is better than that an address does not answer.
     const moved = status === undefined || status === 401 ? await relocate() : undefined
     if (!lost && !moved) return false
     reviving ??= revive(moved ?? hub, used).finally(() => {
@@ -146,7 +157,7 @@ export async function stdioBridge({
   }
 
   async function relocate(): Promise<Hub | undefined> {
-    const found = await options.locate?.().catch(() => undefined)
+    const found = await options.locate?.()
     return found && (found.url !== hub.url || found.token !== hub.token) ? found : undefined
   }
 
@@ -182,6 +193,7 @@ export async function stdioBridge({
 
   function refuse(id: RequestId, error: unknown): void {
     if (!waiting.delete(id)) return
+    if (id === initialize?.id) opened()
     void toClient(toErrorResponse(id, error, hub.url))
   }
 
@@ -196,57 +208,9 @@ export async function stdioBridge({
     link.terminateSession().catch(() => {}),
     new Promise((resolve) => setTimeout(resolve, 1_000).unref()),
   ])
-  await Promise.all(links.map((opened) => opened.close()))
+  await Promise.all(links.map((each) => each.close()))
 }
 
 function isModern({ params }: JSONRPCRequest): boolean {
   return params?._meta !== undefined && PROTOCOL_VERSION_META_KEY in params._meta
-}
-
-/** The hub's own JSON-RPC error where it sent one, with whatever status; else what a person can do about it. */
-function toErrorResponse(id: RequestId, error: unknown, url: string): JSONRPCMessage {
-  const text = error instanceof SdkHttpError ? error.data.text : undefined
-  if (typeof text === 'string') {
-    try {
-      const body: unknown = JSON.parse(text)
-      const sent = typeof body === 'object' && body !== null && 'error' in body ? body.error : undefined
-      if (typeof sent === 'object' && sent !== null && 'message' in sent) {
-        const numbered = 'code' in sent && typeof sent.code === 'number'
-        if (numbered) return parseJSONRPCMessage({ jsonrpc: '2.0', id, error: sent })
-        const hint = 'hint' in sent ? ` ${String(sent.hint)}` : ''
-        return { jsonrpc: '2.0', id, error: { code: -32000, message: `${String(sent.message)}${hint}`, data: sent } }
-      }
-    } catch {
-      // Not JSON: something other than a hub answered.
-    }
-  }
-  if (error instanceof SdkHttpError)
-    return {
-      jsonrpc: '2.0',
-      id,
-      error: { code: -32000, message: `The hub at ${url} answered with status ${error.status}.` },
-    }
-  return { jsonrpc: '2.0', id, error: { code: -32000, message: `${notRunning(url)} (${reason(error)})` } }
-}
-
-const notRunning = (url: string) => `Signalbox does not answer at ${url}. Start it with \`signalbox up\` and try again.`
-
-function reason(error: unknown): string {
-  if (!(error instanceof Error)) return String(error)
-  return error.cause instanceof Error ? error.cause.message || error.message : error.message
-}
-
-/** One line a person per outage, whatever number of requests fail in it. */
-function outages(stderr: Writable) {
-  let isDown = false
-  return {
-    down(url: string, why: string): void {
-      if (!isDown) stderr.write(`signalbox mcp: ${notRunning(url)} (${why})\n`)
-      isDown = true
-    },
-    up(url: string): void {
-      if (isDown) stderr.write(`signalbox mcp: the hub answers again at ${url}\n`)
-      isDown = false
-    },
-  }
 }
