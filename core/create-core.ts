@@ -15,7 +15,7 @@ import type { Log, RuntimeKind } from './ports.ts'
 import { resolveSecret } from './secrets/resolve.ts'
 import { createScrubber } from './secrets/scrubber.ts'
 import { createDeclarations } from './work/declarations.ts'
-import { createFeed } from './work/feed.ts'
+import { createFeed, stateTopic } from './work/feed.ts'
 import { createFileStore } from './work/files.ts'
 import { inboxTopic, readInbox, receiveEvents } from './work/inbox.ts'
 import { CHANNEL } from './work/log.ts'
@@ -97,13 +97,17 @@ export async function createCore(options: CoreOptions): Promise<HubCore> {
       case 'queued':
         worker?.wake()
         break
+      case 'state':
+        feed.heard(stateTopic(id), 0)
+        break
       case 'settled':
+        feed.heard(stateTopic(id), 0)
         feed.heard(id, 0)
         worker?.wake()
         break
       case 'message':
         worker?.message(id)
-        feed.heard(id, 0)
+        feed.heard(stateTopic(id), 0)
         break
       case 'inbox':
         feed.heard(inboxTopic(id), 0)

@@ -17,6 +17,9 @@ type Watched = {
   watchers: number
 }
 
+/** Heard when the run changes its status or what it waits for, which is far rarer than an event. */
+export const stateTopic = (runId: string): string => `state:${runId}`
+
 export type Feed = ReturnType<typeof createFeed>
 
 /** Committed events to any number of watchers: one copy per run in memory, one read of the database for all of them. */

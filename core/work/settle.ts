@@ -36,7 +36,9 @@ export async function append(
 ): Promise<Written> {
   const set = toColumns(progress)
   const { opened = [], closed = [] } = progress
-  if (opened.length === 0 && closed.length === 0) return await appendEvents(db, run, fromSeq, added, set)
+  if (opened.length === 0 && closed.length === 0 && progress.status === undefined) {
+    return await appendEvents(db, run, fromSeq, added, set)
+  }
   return await db.transaction(async (tx) => {
     const written = await appendEvents(tx, run, fromSeq, added, set)
     if (opened.length > 0) {
@@ -51,6 +53,7 @@ export async function append(
         .set({ status: 'cancelled' })
         .where(and(eq(approvals.runId, run.id), eq(approvals.status, 'pending'), inArray(approvals.nativeId, closed)))
     }
+    await notify(tx, CHANNEL, `state:${run.id}`)
     return written
   })
 }

@@ -11,7 +11,7 @@ import type { Scrubber } from '../secrets/scrubber.ts'
 import { Decision, isTerminal, type Run, SendMessage, StartRun } from '../shapes.ts'
 import type { Kinds } from './bind.ts'
 import { recordDecision } from './decide.ts'
-import type { Feed } from './feed.ts'
+import { type Feed, stateTopic } from './feed.ts'
 import type { FileStore } from './files.ts'
 import { wellFormed } from './framing.ts'
 import { isFinal, readEvents } from './log.ts'
@@ -83,7 +83,7 @@ export function runsOf({ db, kinds, feed, scrubber, files }: Deps): Core['runs']
     async wait(actor, id, { seconds, signal, from }) {
       const until = Date.now() + Math.min(seconds * 1_000, MAX_WAIT_MS)
       for (;;) {
-        const changed = feed.changed(id, Math.max(0, Math.min(until - Date.now(), 2_000)), signal)
+        const changed = feed.changed(stateTopic(id), Math.max(0, Math.min(until - Date.now(), 2_000)), signal)
         const run = await get(actor, id)
         const settled =
           isTerminal(run.status) ||
