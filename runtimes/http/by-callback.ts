@@ -14,10 +14,10 @@ import { nothingTold, readEvent, tell, toRuntimeEvent, toSnapshot } from './even
 import type { HttpRef } from './ref.ts'
 
 const MAX_CALLBACK_BYTES = 1024 * 1024
-/** What is in the inbox already comes within this time; what does not is told by the stream, and a later status. */
-const QUIET_MS = 150
-/** Longer for a run that nobody knows to have been taken, since `unknown` ends it. */
-const FIRST_MS = 2_000
+/** What is in the inbox already comes without longer gaps than this; what is missed is told by the stream, and a later status. */
+const GAP_MS = 100
+/** A run that goes on telling does not hold its status up; one not known to be taken is given this time, since `unknown` ends it. */
+const WHOLE_MS = 2_000
 
 const Callback = z.object({
   run_id: z.string().min(1).max(200),
@@ -78,19 +78,21 @@ export async function inboxStatus(host: RuntimeHost, ref: HttpRef, io: RuntimeIO
   let taken = ref.took === 'callback'
   const enough = new AbortController()
   const stop = () => enough.abort()
-  let quiet = setTimeout(stop, taken ? QUIET_MS : FIRST_MS)
+  const whole = setTimeout(stop, WHOLE_MS)
+  let gap = taken ? setTimeout(stop, GAP_MS) : undefined
   try {
     for await (const { event } of host.inbox(ref.run_id, 0, AbortSignal.any([io.signal, enough.signal]))) {
       tell(told, event)
       taken = true
       if (told.finished) break
-      clearTimeout(quiet)
-      quiet = setTimeout(stop, QUIET_MS)
+      clearTimeout(gap)
+      gap = setTimeout(stop, GAP_MS)
     }
   } catch (error) {
     if (!enough.signal.aborted) throw error
   } finally {
-    clearTimeout(quiet)
+    clearTimeout(gap)
+    clearTimeout(whole)
   }
   return taken ? toSnapshot(told) : { status: 'unknown' }
 }

@@ -1,5 +1,6 @@
 /** Of the contract of runtimes: what is told, and how it is taken up again. */
 import assert from 'node:assert/strict'
+import type { Ref, RuntimeEvent } from '../../core/index.ts'
 import { assertSays, type Context, isOver, nothingTold, pattern, type Told } from '../runtime-trial.ts'
 
 const LEAVE_MS = 2_000
@@ -23,11 +24,7 @@ export async function textComesEarly({ begin, listen, status, prompts }: Context
   assert.ok(prompts.streams, 'deltas are declared: give prompts.streams')
   const { ref } = await begin(prompts.streams)
   const told = nothingTold()
-  assert.equal(
-    await listen(ref, told, ({ type }) => type === 'text' || type === 'text_snapshot'),
-    'enough',
-    'no text came',
-  )
+  assert.equal(await listen(ref, told, isText), 'enough', 'no text came')
   assert.ok(!isOver(await status(ref)), 'the first text came when the run was over')
 }
 
@@ -47,46 +44,33 @@ export async function leavingLeavesTheRun({ runtime, begin, becomes, status, wit
   assert.equal((await status(ref)).status, 'running', 'the run goes on without a watcher')
 }
 
-export async function streamIsTakenUpAgain({ begin, listen, follow, capabilities, prompts }: Context) {
+export async function streamIsTakenUpAgain(context: Context) {
+  const { begin, listen, follow, capabilities, prompts } = context
   assert.ok(prompts.streams, 'resume is declared: give prompts.streams')
   const { ref } = await begin(prompts.streams)
   const told = nothingTold()
-  assert.equal(
-    await listen(ref, told, ({ type }) => type === 'text' || type === 'text_snapshot'),
-    'enough',
-    'no text came',
-  )
+  assert.equal(await listen(ref, told, isText), 'enough', 'no text came')
   const { cursor } = told
-  const ids = [...told.messages.keys()]
-  const end = await follow(ref, told)
-  assert.equal(end.status, 'succeeded')
-  assertSays(told, end.output)
-  assert.ok(
-    ids.every((id) => told.messages.has(id)),
-    'a message keeps its id',
+  assert.equal((await follow(ref, told)).status, 'succeeded')
+  await assertToldOnce(context, ref, told)
+  if (capabilities.resume !== 'cursor') return
+  assert.ok(cursor !== undefined, 'resume by cursor is declared, and the text came without one')
+  // The run is over: what is told after the cursor is known exactly.
+  const tail = { ...nothingTold(), cursor }
+  await listen(ref, tail)
+  const from = told.events.findIndex((event) => event.cursor === cursor) + 1
+  assert.deepEqual(
+    tail.events.map(comparable),
+    told.events.slice(from).map(comparable),
+    'after a cursor comes what came after it',
   )
-  if (capabilities.resume === 'cursor') {
-    assert.ok(cursor !== undefined, 'resume by cursor is declared, and the text came without one')
-    // The run is over: what is told after the cursor is known exactly.
-    const tail = { ...nothingTold(), cursor }
-    await listen(ref, tail)
-    const from = told.events.findIndex((event) => event.cursor === cursor) + 1
-    assert.deepEqual(
-      tail.events.map(comparable),
-      told.events.slice(from).map(comparable),
-      'after a cursor comes what came after it',
-    )
-  } else {
-    const history = nothingTold()
-    await listen(ref, history)
-    assert.deepEqual([...history.messages], [...told.messages], 'history tells the same messages under the same ids')
-  }
 }
 
-export async function newInstanceGoesOn({ begin, listen, reopen, status, follow, capabilities, prompts }: Context) {
+export async function newInstanceGoesOn(context: Context) {
+  const { begin, listen, reopen, status, follow, capabilities, prompts } = context
   const { ref } = await begin(prompts.streams ?? prompts.lasts)
   const told = nothingTold()
-  await listen(ref, told, ({ type }) => type === 'text' || type === 'text_snapshot')
+  const heard = await listen(ref, told, isText)
   const other = await reopen()
   if (capabilities.resume === 'none') {
     // What was lost with the first instance is not made up by the second.
@@ -95,9 +79,17 @@ export async function newInstanceGoesOn({ begin, listen, reopen, status, follow,
     return
   }
   assert.ok(prompts.streams, 'resume is declared: give prompts.streams')
-  const end = await follow(ref, told, other)
-  assert.equal(end.status, 'succeeded')
-  assertSays(told, end.output)
+  assert.equal(heard, 'enough', 'no text came')
+  assert.equal((await follow(ref, told, other)).status, 'succeeded')
+  await assertToldOnce(context, ref, told)
+}
+
+/** What was told over several streams is what one stream tells of the run from its beginning: same messages, same ids, same text. */
+async function assertToldOnce({ listen, status }: Context, ref: Ref, told: Told): Promise<void> {
+  const whole = nothingTold()
+  await listen(ref, whole)
+  assert.deepEqual([...told.messages], [...whole.messages])
+  assertSays(whole, (await status(ref)).output)
 }
 
 export async function runsDoNotMix({ begin, follow, becomes, status, prompts }: Context) {
@@ -127,6 +119,8 @@ export async function runsDoNotMix({ begin, follow, becomes, status, prompts }: 
   )
   assert.equal((await status(lasting.ref)).status, 'running')
 }
+
+const isText = ({ type }: RuntimeEvent) => type === 'text' || type === 'text_snapshot'
 
 /** What an artifact holds is read by a function of its own each time. */
 const comparable = (event: Told['events'][number]) => ({ ...event, ...('read' in event && { read: null }) })
