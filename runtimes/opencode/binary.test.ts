@@ -1,4 +1,7 @@
 import { execFileSync } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { findBinary, packageNames } from './binary.ts'
 
@@ -19,7 +22,15 @@ test.each([
 test('the program is found without the postinstall script of its package', () => {
   const binary = findBinary()
   expect(binary).not.toBeNull()
-  expect(execFileSync(binary!.path, ['--version'], { encoding: 'utf8' }).trim()).toBe(binary!.version)
+  // It makes its folders even to tell its version.
+  const home = mkdtempSync(join(tmpdir(), 'signalbox-binary-'))
+  try {
+    expect(execFileSync(binary!.path, ['--version'], { encoding: 'utf8', env: { HOME: home } }).trim()).toBe(
+      binary!.version,
+    )
+  } finally {
+    rmSync(home, { recursive: true })
+  }
 })
 
 test('a machine without a build for it has none', () => {

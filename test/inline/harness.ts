@@ -1,4 +1,4 @@
-import { chmod, mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { chmod, mkdir, mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Ref, Runtime, RuntimeEvent, RuntimeHost, RuntimeIO, Snapshot, Turn } from '../../core/index.ts'
@@ -86,6 +86,18 @@ export async function startInlineHarness(
     async run(given: Turn) {
       const ref = await start(given)
       return { ref, ...(await finish(ref)) }
+    },
+    /** A request to OpenCode itself, for what only OpenCode can bring about. */
+    async native(path: string, body: unknown): Promise<void> {
+      const { port } = JSON.parse(await readFile(join(dataDir, 'server.json'), 'utf8')) as { port: number }
+      const password = await readFile(join(dataDir, 'password'), 'utf8')
+      const authorization = `Basic ${Buffer.from(`opencode:${password}`).toString('base64')}`
+      const response = await fetch(`http://127.0.0.1:${port}${path}`, {
+        method: 'POST',
+        headers: { authorization, 'content-type': 'application/json' },
+        body: JSON.stringify(body),
+      })
+      if (!response.ok) throw new Error(`OpenCode answered ${response.status}: ${await response.text()}`)
     },
     workspace: (given: Turn) => join(dataDir, 'workspaces', given.sessionId),
     /** A second adapter on the same folder, as the next hub would open it. The first is left as a crash leaves it. */

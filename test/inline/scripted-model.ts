@@ -1,3 +1,5 @@
+import http from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { type ChatCompletionRequest, type Fixture, LLMock } from '@copilotkit/aimock'
 
 /** What a prompt asks the model to do, as JSON in its text: tools in turn, then an answer. */
@@ -32,13 +34,51 @@ export async function startScriptedModel() {
   })
   mock.addFixture(scripted(true)).addFixture(scripted(false))
   await mock.start()
+  const calls: ModelCall[] = []
+  const relay = http.createServer((request, response) => {
+    const { authorization = null } = request.headers
+    const chunks: Buffer[] = []
+    request.on('data', (chunk: Buffer) => chunks.push(chunk))
+    request.on('end', () => {
+      const body = Buffer.concat(chunks)
+      calls.push({
+        path: request.url ?? '',
+        authorization,
+        ...(JSON.parse(body.toString() || '{}') as Pick<ModelCall, 'model' | 'messages' | 'tools'>),
+      })
+      const forward = http.request(
+        `${mock.url}${request.url}`,
+        { method: request.method, headers: request.headers },
+        (answer) => {
+          response.writeHead(answer.statusCode ?? 502, answer.headers)
+          answer.pipe(response)
+        },
+      )
+      forward.on('error', () => response.destroy())
+      response.on('close', () => forward.destroy())
+      forward.end(body)
+    })
+  })
+  await new Promise<void>((resolve) => relay.listen(0, '127.0.0.1', resolve))
   return {
-    /** Where the hub's relay would be: `{baseUrl}/{provider}/v1`. */
-    baseUrl: mock.url,
-    mock,
-    requests: () => mock.getRequests(),
-    stop: () => mock.stop(),
+    /** Stands for the hub's relay: `{baseUrl}/{provider}/v1`. */
+    baseUrl: `http://127.0.0.1:${(relay.address() as AddressInfo).port}`, // listening, on a port
+    calls,
+    async stop(): Promise<void> {
+      relay.closeAllConnections()
+      await new Promise((resolve) => relay.close(resolve))
+      await mock.stop()
+    },
   }
+}
+
+/** What the harness asked the model, with what the mock server leaves out of its own journal. */
+export type ModelCall = {
+  path: string
+  authorization: string | null
+  model: string
+  messages: { role: string; content: string }[]
+  tools: { function: { name: string } }[]
 }
 
 /** The script of the last prompt; a prompt that is none is repeated in the answer. */
