@@ -18,6 +18,8 @@ type Message = {
   /** What the runtime said, unscrubbed; null when this process did not hear it from its beginning. */
   raw: string | null
   stream: ScrubStream | null
+  /** The first half of a character whose second half comes with the next delta. */
+  half: string
   /** What the log has and the runtime tells again after a re-attach. */
   skip: string
   /** What was told again so far, in case it turns out to differ. */
@@ -92,8 +94,14 @@ export function framing(scrubber: Scrubber, log: RunEvent[], coveredSeq: number)
   function say(id: string, reasoning: boolean, delta: string): NewEvent[] {
     const { message, before } = reach(id, reasoning)
     if (message.raw !== null) message.raw += delta
+    return [...before, ...emit(message, feed(message, delta))]
+  }
+
+  function feed(message: Message, delta: string): string {
     message.stream ??= scrubber.stream()
-    return [...before, ...emit(message, message.stream.push(delta))]
+    const whole = message.half + delta
+    message.half = /[\ud800-\udbff]$/.test(whole) ? whole.slice(-1) : ''
+    return message.stream.push(wellFormed(message.half === '' ? whole : whole.slice(0, -1)))
   }
 
   function saySnapshot(id: string, text: string): NewEvent[] {
@@ -126,8 +134,7 @@ export function framing(scrubber: Scrubber, log: RunEvent[], coveredSeq: number)
     message.raw = ''
     const opened = reopen(message)
     message.raw = text
-    message.stream = scrubber.stream()
-    return [...closed, ...opened, ...emit(message, message.stream.push(text))]
+    return [...closed, ...opened, ...emit(message, feed(message, text))]
   }
 
   function reach(id: string, reasoning: boolean): { message: Message; before: NewEvent[] } {
@@ -143,6 +150,7 @@ export function framing(scrubber: Scrubber, log: RunEvent[], coveredSeq: number)
       shown: '',
       raw: '',
       stream: null,
+      half: '',
       skip: '',
       retold: '',
     }
@@ -187,7 +195,9 @@ export function framing(scrubber: Scrubber, log: RunEvent[], coveredSeq: number)
 
   function flush(message: Message): NewEvent[] {
     if (!message.stream) return []
-    const held = message.stream.end()
+    const last = message.half === '' ? '' : message.stream.push(wellFormed(message.half))
+    message.half = ''
+    const held = last + message.stream.end()
     redactions += message.stream.count
     message.stream = null
     return emit(message, held)
@@ -239,6 +249,7 @@ export function framing(scrubber: Scrubber, log: RunEvent[], coveredSeq: number)
           // Begun after what is covered: the runtime tells all of it again.
           raw: seq > coveredSeq && !earlier ? '' : null,
           stream: null,
+          half: '',
           skip: earlier?.skip ?? '',
           retold: '',
         }
