@@ -1,16 +1,9 @@
 import { createHash } from 'node:crypto'
-import { existsSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
-
-/** The folder of the package, above this file both in the sources and in dist/. */
-function packageRoot(): string {
-  for (let folder = dirname(fileURLToPath(import.meta.url)); ; folder = dirname(folder)) {
-    if (existsSync(join(folder, 'package.json'))) return folder
-  }
-}
+import { packageRoot } from '../core/index.ts'
 
 export function readPackageFile(path: string): Buffer {
   return readFileSync(join(packageRoot(), path))

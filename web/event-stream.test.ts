@@ -1,8 +1,7 @@
 import { once } from 'node:events'
-import { createServer, get, type IncomingMessage } from 'node:http'
-import type { AddressInfo } from 'node:net'
-import { getRequestListener } from '@hono/node-server'
+import { get, type IncomingMessage } from 'node:http'
 import { describe, expect, test, vi } from 'vitest'
+import { serveApp } from '../test/serve.ts'
 import { encodeEvents, eventStream } from './event-stream.ts'
 
 const encoder = new TextEncoder()
@@ -34,9 +33,15 @@ function source(items: AsyncIterable<string> | Iterable<string>) {
   return { seen, stream }
 }
 
-async function* never(signal: AbortSignal): AsyncGenerator<string> {
-  await once(signal, 'abort')
-}
+/** Says nothing until the signal aborts, then ends. */
+const never = (signal: AbortSignal): AsyncIterable<string> => ({
+  [Symbol.asyncIterator]: () => ({
+    next: async () => {
+      await once(signal, 'abort')
+      return { done: true, value: undefined }
+    },
+  }),
+})
 
 describe('an event stream', () => {
   test('takes the next item only when the last one was read', async () => {
@@ -86,12 +91,8 @@ describe('an event stream', () => {
       for (;;) yield `data: ${'x'.repeat(64 * 1024)}\n\n`
     }
     const { seen, stream } = source(endless())
-    const server = createServer(getRequestListener(() => new Response(stream())))
-    server.listen(0, '127.0.0.1')
-    await once(server, 'listening')
-    // An AddressInfo, since the server listens on a port.
-    const { port } = server.address() as AddressInfo
-    const request = get({ port, host: '127.0.0.1' })
+    const server = await serveApp(() => new Response(stream()))
+    const request = get(server.url)
     // The response event of a client request carries its message.
     const [response] = (await once(request, 'response')) as [IncomingMessage]
     response.pause()
@@ -110,8 +111,7 @@ describe('an event stream', () => {
     expect(seen.left).toBe(false)
     response.destroy()
     await vi.waitFor(() => expect(seen.left).toBe(true))
-    server.closeAllConnections()
-    server.close()
+    await server.close()
   })
 })
 

@@ -214,10 +214,20 @@ export function runs(api: Api, core: Core, options: { heartbeatMs: number }): vo
   })
 }
 
-/** The run once it is over or waits for a person, at the latest after `seconds`; as it is without them. */
+/**
+ * The run once it is over or waits for a person, at the latest after `seconds`; as it is without them. A run whose
+ * question has just been answered still says `awaiting_input`, but has nothing pending: it goes on, and so does the wait.
+ */
 export async function settled(core: Core, c: Context<WebEnv>, run: Run, seconds = 0): Promise<Run> {
-  if (seconds === 0 || isTerminal(run.status) || run.status === 'awaiting_input') return run
-  return await core.runs.wait(c.get('actor'), run.id, { seconds, signal: c.req.raw.signal })
+  const until = Date.now() + seconds * 1_000
+  const { signal } = c.req.raw
+  let current = run
+  for (;;) {
+    const waits = current.status === 'awaiting_input' && current.pending.length > 0
+    const left = (until - Date.now()) / 1_000
+    if (isTerminal(current.status) || waits || left <= 0 || signal.aborted) return current
+    current = await core.runs.wait(c.get('actor'), run.id, { seconds: left, signal, from: current })
+  }
 }
 
 /** True when nothing will ever come after `after`. */

@@ -1,7 +1,17 @@
 import { createRoute, z } from '@hono/zod-openapi'
 import { type Core, Health, HubError } from '../../core/index.ts'
 import type { Api } from '../env.ts'
-import { errors, IdempotencyHeader, json, openErrors, page, RefParam, RuntimeInfo, repeatErrors } from '../openapi.ts'
+import {
+  errors,
+  IdempotencyHeader,
+  IdParam,
+  json,
+  openErrors,
+  page,
+  RefParam,
+  RuntimeInfo,
+  repeatErrors,
+} from '../openapi.ts'
 import { declaredRoutes } from './declared.ts'
 
 const kinds = createRoute({
@@ -56,7 +66,7 @@ const callback = createRoute({
     'For runtimes, not for people: the adapter of its kind checks the signature. What comes twice is stored once.',
   tags: ['runtimes'],
   security: [],
-  request: { params: RefParam },
+  request: { params: IdParam },
   responses: {
     204: { description: 'It is stored.' },
     ...openErrors(
