@@ -50,8 +50,8 @@ const WORDS_APART_MS = 10
 
 type DemoCaller = {
   outgoing: ServerResponse
-  onStart(contentType: string): void
-  tee(chunk: Uint8Array): void
+  onStart: (contentType: string) => void
+  tee: (chunk: Uint8Array) => void
   pause: Pause
 }
 
@@ -92,7 +92,6 @@ export async function* demoAnswer(request: DemoRequest, pause: Pause, signal: Ab
   const calls = reply.type === 'calls' ? reply.calls : []
   const turn = idOf(request)
   const toolCalls = calls.map((call, index) => ({
-    index,
     id: `call_${turn}_${index}`,
     type: 'function' as const,
     function: { name: call.name, arguments: JSON.stringify(call.arguments) },
@@ -108,7 +107,7 @@ export async function* demoAnswer(request: DemoRequest, pause: Pause, signal: Ab
     `data: ${JSON.stringify({ ...head, object: 'chat.completion.chunk', choices: [{ index: 0, delta, finish_reason: finishReason }] })}\n\n`
   if (request.stream) {
     yield event({ role: 'assistant', content: '' }, null)
-    if (toolCalls.length > 0) yield event({ tool_calls: toolCalls }, null)
+    if (toolCalls.length > 0) yield event({ tool_calls: toolCalls.map((call, index) => ({ index, ...call })) }, null)
   }
   for (const [index, piece] of pieces.entries()) {
     if (index > 0) await pause(apartMs, signal)
@@ -125,7 +124,7 @@ export async function* demoAnswer(request: DemoRequest, pause: Pause, signal: Ab
   const message = {
     role: 'assistant',
     content: calls.length > 0 ? null : pieces.join(''),
-    ...(calls.length > 0 ? { tool_calls: toolCalls.map(({ index: _, ...call }) => call) } : {}),
+    ...(calls.length > 0 ? { tool_calls: toolCalls } : {}),
   }
   yield JSON.stringify({
     ...head,

@@ -78,7 +78,7 @@ function describeContent(file: string, text: string): string {
   switch (extname(file).toLowerCase()) {
     case '.yaml':
     case '.yml':
-      return describeData('YAML', text, (content) => parse(content, { maxAliasCount: 100, logLevel: 'silent' }))
+      return describeData('YAML', text, (content) => parse(content, { maxAliasCount: 100, logLevel: 'error' }))
     case '.json':
       return describeData('JSON', text, (content) => JSON.parse(content))
     case '.md':

@@ -2,9 +2,9 @@ import { request as rawRequest } from 'node:http'
 import { LLMock } from '@copilotkit/aimock'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { HubError } from '../core/index.ts'
+import { type ScriptedProvider, scriptedProvider } from '../test/scripted-provider.ts'
 import type { Provider } from './providers.ts'
 import { type ModelRelay, modelRelay, type RelayCore } from './relay.ts'
-import { type ScriptedProvider, scriptedProvider } from './scripted-provider.ts'
 import type { CallUsage } from './usage.ts'
 
 const KEYS = { 'env:ANTHROPIC_API_KEY': 'sk-ant-real-key-0123456789', 'env:OPENAI_API_KEY': 'sk-real-key-0123456789' }
@@ -353,7 +353,7 @@ describe('replies', () => {
       response.write('data: "one"\n\n', () => response.destroy())
     }
     const response = await post(CHAT, chatBody({ stream: true }))
-    await expect(response.text()).rejects.toThrow()
+    await expect(response.text()).rejects.toThrow('terminated')
     await vi.waitFor(() => expect(logged.join()).toContain('a model reply broke off'))
   })
 })
@@ -622,6 +622,6 @@ test('closing ends calls at work and records them first', async () => {
   expect(upstream.seen[0]!.headers.authorization).toBeUndefined()
   await closing.close()
   expect(recorded).toHaveLength(1)
-  await expect(response.text()).rejects.toThrow()
+  await expect(response.text()).rejects.toThrow('terminated')
   await vi.waitFor(() => expect(upstream.aborted).toBe(1))
 })

@@ -113,7 +113,7 @@ export async function modelRelay(core: RelayCore, options: RelayOptions): Promis
       end = await sendDemoAnswer(request.data, { outgoing, tee, onStart, pause })
     }
     if (endpoint.format && end.ending !== 'refused' && end.ending !== 'unreachable') {
-      track(record(session.runId, reader))
+      void track(record(session.runId, reader))
     }
     return toResponse(c, end, provider, upstream, refuse)
   }

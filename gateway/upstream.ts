@@ -67,7 +67,7 @@ export function upstreamRequest(
     const value = asked.get(name)
     if (value !== null && !value.includes(token)) query.set(name, value)
   }
-  const search = query.size > 0 ? `?${query}` : ''
+  const search = query.size > 0 ? `?${query.toString()}` : ''
   return { method: endpoint.method, path: `${basePath}${endpoint.path}${search}`, headers, body }
 }
 

@@ -16,7 +16,10 @@ const chatStream = `${events(
   },
 )}data: [DONE]\n\n`
 
-const messagesStream = [
+const named = (list: [string, object][]) =>
+  list.map(([event, data]) => `event: ${event}\ndata: ${JSON.stringify(data)}\n\n`).join('')
+
+const messagesStream = named([
   [
     'message_start',
     {
@@ -32,11 +35,9 @@ const messagesStream = [
   ],
   ['message_delta', { type: 'message_delta', delta: { stop_reason: 'end_turn' }, usage: { output_tokens: 57 } }],
   ['message_stop', { type: 'message_stop' }],
-]
-  .map(([event, data]) => `event: ${String(event)}\ndata: ${JSON.stringify(data)}\n\n`)
-  .join('')
+])
 
-const responsesStream = [
+const responsesStream = named([
   ['response.created', { type: 'response.created', response: { usage: null } }],
   ['response.output_text.delta', { type: 'response.output_text.delta', delta: 'Grüße 🌍' }],
   [
@@ -46,9 +47,7 @@ const responsesStream = [
       response: { usage: { input_tokens: 300, input_tokens_details: { cached_tokens: 128 }, output_tokens: 40 } },
     },
   ],
-]
-  .map(([event, data]) => `event: ${String(event)}\ndata: ${JSON.stringify(data)}\n\n`)
-  .join('')
+])
 
 const tokens = (input: number, output: number, cacheRead = 0, cacheWrite = 0) => ({
   input_tokens: input,
