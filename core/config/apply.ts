@@ -39,13 +39,37 @@ export function createConfig({ db, kinds, scrubber }: { db: Db; kinds: Kinds; sc
         agents: current.agents.filter(byOthers).map(({ name }) => name),
       },
     })
-    if (!config) return { problems, planned: null }
+    if (!config) return { problems, planned: null, locate }
     const planned = planChanges(config, current, { builtIns, locate })
-    return { problems: planned.problems, planned }
+    return { problems: planned.problems, planned, locate }
   }
 
-  async function read(yaml: string): Promise<Planned> {
-    const { problems, planned } = await examine(yaml)
+  /** The plan, or every problem of the text, those that only doing it shows included: it is done and undone. */
+  async function rehearse(actor: Actor, yaml: string): Promise<{ planned: Planned | null; problems: Problem[] }> {
+    const { problems, planned, locate } = await examine(yaml)
+    if (!planned || problems.length > 0) return { planned, problems }
+    const found: Problem[] = []
+    await db
+      .transaction(async (tx) => {
+        for (const operation of planned.operations) {
+          try {
+            await tx.transaction((inner) => perform(inner, kinds, actor, operation))
+          } catch (error) {
+            if (!(error instanceof HubError)) throw error
+            const path = [`${operation.kind}s`, operation.name]
+            found.push({ ...locate(path, 'key'), path: path.join('.'), message: error.message, hint: error.hint })
+          }
+        }
+        throw new Rehearsed()
+      })
+      .catch((error: unknown) => {
+        if (!(error instanceof Rehearsed)) throw error
+      })
+    return { planned, problems: found }
+  }
+
+  async function planOf(actor: Actor, yaml: string): Promise<Planned> {
+    const { planned, problems } = await rehearse(actor, yaml)
     if (planned && problems.length === 0) return planned
     throw invalid(problems)
   }
@@ -72,22 +96,18 @@ export function createConfig({ db, kinds, scrubber }: { db: Db; kinds: Kinds; sc
     },
     async validate(actor: Actor, yaml: string): Promise<Problem[]> {
       authorize(actor, 'observe', { type: 'hub', id: 'config' })
-      const { problems, planned } = await examine(yaml)
-      if (!planned || problems.length > 0) return problems
-      return await rehearse(db, (tx) => perform(tx, kinds, actor, planned.operations))
+      return (await rehearse(actor, yaml)).problems
     },
     async plan(actor: Actor, yaml: string): Promise<Plan> {
       authorize(actor, 'observe', { type: 'hub', id: 'config' })
-      const { changes, pending, operations } = await read(yaml)
-      const problems = await rehearse(db, (tx) => perform(tx, kinds, actor, operations))
-      if (problems.length > 0) throw invalid(problems)
+      const { changes, pending } = await planOf(actor, yaml)
       return { changes, pending }
     },
     async apply(actor: Actor, yaml: string): Promise<Plan> {
       authorize(actor, 'edit', { type: 'hub', id: 'config' })
-      const { changes, pending, operations } = await read(yaml)
+      const { changes, pending, operations } = await planOf(actor, yaml)
       await db.transaction(async (tx) => {
-        await perform(tx, kinds, actor, operations)
+        for (const operation of operations) await perform(tx, kinds, actor, operation)
         await notify(tx, CHANNEL, 'config:changed')
       })
       limits = await storedLimits(db)
@@ -113,21 +133,6 @@ async function storedLimits(db: Db): Promise<HubLimits> {
 }
 
 class Rehearsed extends Error {}
-
-async function rehearse(db: Db, act: (tx: Db) => Promise<void>): Promise<Problem[]> {
-  try {
-    await db.transaction(async (tx) => {
-      await act(tx)
-      throw new Rehearsed()
-    })
-    return []
-  } catch (error) {
-    if (error instanceof Rehearsed) return []
-    if (error instanceof HubError)
-      return [{ line: null, column: null, path: '', message: error.message, hint: error.hint }]
-    throw error
-  }
-}
 
 async function currentState(db: Db): Promise<Current> {
   const alive = {
@@ -156,32 +161,25 @@ async function currentState(db: Db): Promise<Current> {
   }
 }
 
-async function perform(tx: Db, kinds: Kinds, actor: Actor, operations: Operation[]): Promise<void> {
-  const builtIns = builtInRuntimes(kinds)
-  for (const operation of operations) {
-    switch (operation.kind) {
-      case 'team':
-        await performTeam(tx, operation)
-        break
-      case 'runtime': {
-        // Back to what every hub has: nobody's any more.
-        const restored = canonical(operation.definition) === canonical(builtIns[operation.name])
-        await performDeclared(tx, runtimeNoun(kinds), actor, operation, restored ? 'hub' : 'config')
-        break
-      }
-      case 'agent':
-        await performDeclared(tx, agentNoun(kinds), actor, operation)
-        break
-      case 'schedule':
-        await performDeclared(tx, scheduleNoun, await ownerOf(tx, actor, operation.owner), operation)
-        break
-      case 'limits': {
-        const value = operation.definition ?? {}
-        await tx
-          .insert(settings)
-          .values({ key: 'limits', value })
-          .onConflictDoUpdate({ target: settings.key, set: { value } })
-      }
+async function perform(tx: Db, kinds: Kinds, actor: Actor, operation: Operation): Promise<void> {
+  switch (operation.kind) {
+    case 'team':
+      return await performTeam(tx, operation)
+    case 'runtime': {
+      // Back to what every hub has: nobody's any more.
+      const restored = canonical(operation.definition) === canonical(builtInRuntimes(kinds)[operation.name])
+      return await performDeclared(tx, runtimeNoun(kinds), actor, operation, restored ? 'hub' : 'config')
+    }
+    case 'agent':
+      return await performDeclared(tx, agentNoun(kinds), actor, operation)
+    case 'schedule':
+      return await performDeclared(tx, scheduleNoun, await ownerOf(tx, actor, operation.owner), operation)
+    case 'limits': {
+      const value = operation.definition ?? {}
+      await tx
+        .insert(settings)
+        .values({ key: 'limits', value })
+        .onConflictDoUpdate({ target: settings.key, set: { value } })
     }
   }
 }

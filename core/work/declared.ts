@@ -111,7 +111,7 @@ async function change<D extends AgentDefinition | RuntimeDefinition | ScheduleDe
   return await db.transaction(async (tx) => {
     const row = await findDeclared(tx, noun, ref, { lock: true })
     authorize(actor, 'edit', { type: noun.type, id: row.id })
-    if (row.managedBy === 'config' && managedBy !== 'config') {
+    if (row.managedBy === 'config' && managedBy === 'api') {
       throw new HubError('managed_by_config', `The ${noun.type} ${row.name} is declared in signalbox.yaml.`)
     }
     if (version !== undefined && version !== row.version) {

@@ -199,3 +199,30 @@ describe('limits', () => {
     })
   })
 })
+
+describe('a runtime that misbehaves', () => {
+  test('and ignores a stop does not keep the run: it is cancelled after the grace time', async () => {
+    const started = await hub.core.runs.start(hub.admin, { agent: 'echo', prompt: 'say:hm deaf' })
+    await hub.core.runs.stop(hub.admin, started.id)
+    expect(await hub.core.runs.wait(hub.admin, started.id, { seconds: 40 })).toMatchObject({ status: 'cancelled' })
+  }, 60_000)
+
+  test('and says nothing is asked, then the run fails with the reason', async () => {
+    await hub.core.agents.create(hub.admin, { name: 'mute', runtime: 'scripted', limits: { silence_seconds: 1 } })
+    const started = await hub.core.runs.start(hub.admin, { agent: 'mute', prompt: 'say:hm last' })
+    expect(await hub.core.runs.wait(hub.admin, started.id, { seconds: 40 })).toMatchObject({
+      status: 'failed',
+      error: { code: 'runtime_silent' },
+    })
+  }, 60_000)
+
+  test('and spends more than the agent may is stopped', async () => {
+    await hub.core.agents.create(hub.admin, { name: 'thrifty', runtime: 'scripted', limits: { tokens: 100 } })
+    const started = await hub.core.runs.start(hub.admin, { agent: 'thrifty', prompt: 'usage:90,20 last' })
+    expect(await hub.core.runs.wait(hub.admin, started.id, { seconds: 40 })).toMatchObject({
+      status: 'failed',
+      error: { code: 'limit_tokens' },
+      usage: { input_tokens: 90 },
+    })
+  })
+})
