@@ -4,8 +4,8 @@ import { oneLine, printable, type Terminal } from './terminal.ts'
 
 export type EventPrinter = {
   print(event: RunEvent): void
-  /** Ends an open line, so that something else can be written below it. */
-  endLine(): void
+  /** Ends an open line, and sets what comes next apart: something else is written below. */
+  endBlock(): void
   /** The last line of a run: status, time, tokens, cost, where to look. */
   summary(run: Run, runUrl: string): void
 }
@@ -29,6 +29,11 @@ export function eventPrinter(terminal: Terminal): EventPrinter {
     if (block === 'text') terminal.out('\n')
     else terminal.err('\n')
     atLineStart = true
+  }
+  const endBlock = (): void => {
+    endLine()
+    if (terminal.isTty && block !== 'start') terminal.err('\n')
+    block = 'start'
   }
   const enter = (next: typeof block): void => {
     if (block === next) return
@@ -98,7 +103,7 @@ export function eventPrinter(terminal: Terminal): EventPrinter {
 
   return {
     print,
-    endLine,
+    endBlock,
     summary: (run, runUrl) => {
       endLine()
       if (terminal.isTty && block !== 'start') terminal.err('\n')
@@ -139,7 +144,7 @@ function toSummary(run: Run, runUrl: string, colors: Terminal['colors']): string
   const lines = [`${statusMark(run.status, colors)} ${status} ${colors.dim(`· ${parts.join(' · ')}`)}`]
   if (run.error)
     lines.push(`  ${oneLine(`${run.error.message} (${run.error.code})`, 400)}`, `  ${colors.dim(run.error.hint)}`)
-  lines.push(`  ${colors.dim(runUrl)}`)
+  lines.push(`  ${colors.dim(runUrl)}`, `  ${colors.dim(`session ${run.session_id}`)}`)
   return lines
 }
 

@@ -84,7 +84,7 @@ export async function followRun(hub: HubClient, started: Run, options: Options):
     ignore()
     options.signal?.removeEventListener('abort', leave)
     asked.cancel()
-    printer.endLine()
+    printer.endBlock()
   }
 }
 
@@ -107,12 +107,12 @@ async function watchToEnd(
       }
       run = await hub.get<Run>(`/api/v1/runs/${run.id}`)
       if (run.finished_at !== null && run.last_seq <= after) return run
-      // The stream ended before the run did: the hub is going down.
+      // The stream ended before the run did: the hub is going down, or it was over before we asked.
       await delay(200, undefined, { signal })
     } catch (error) {
       if (signal.aborted) {
-        // Left on purpose, or because something went wrong beside the stream.
-        if (signal.reason instanceof CliError) throw signal.reason
+        // Left on purpose, which has no reason of its own, or because something went wrong beside the stream.
+        if (!(signal.reason instanceof DOMException)) throw signal.reason
         return await hub.get<Run>(`/api/v1/runs/${run.id}`).catch(() => run)
       }
       if (error instanceof CliError && error.exitCode !== exitCode.unreachable) throw error
@@ -139,7 +139,7 @@ const lost = (cause: unknown): CliError =>
 
 async function offerStop(printer: EventPrinter, stop: () => Promise<void>, leave: () => void): Promise<void> {
   const { select } = await import('@clack/prompts')
-  printer.endLine()
+  printer.endBlock()
   const choice = await select({
     message: 'The run is at work.',
     options: [
@@ -196,7 +196,7 @@ function askedApprovals(hub: HubClient, terminal: Terminal, printer: EventPrinte
       const { pending } = await hub.get<Run>(`/api/v1/runs/${runId}`)
       const fresh = pending.filter(({ id }) => !seen.has(id))
       await gate.run(async () => {
-        printer.endLine()
+        printer.endBlock()
         for (const approval of fresh) await askOne(approval)
       })
     },

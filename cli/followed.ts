@@ -15,7 +15,7 @@ export function endFollowed({ hub, terminal }: Context, { run, how }: Followed, 
     return
   }
   const { errColors: colors } = terminal
-  terminal.note(
-    `${colors.yellow('…')} Detached: the run goes on. ${colors.dim(`Watch it: ${terminal.command} watch ${run.id} · stop it: ${terminal.command} stop ${run.id}`)}`,
-  )
+  terminal.note(`${colors.yellow('…')} Detached: the run goes on.`)
+  terminal.note(colors.dim(`  ${terminal.command} watch ${run.id}`))
+  terminal.note(colors.dim(`  ${terminal.command} stop ${run.id}`))
 }

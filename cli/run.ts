@@ -51,13 +51,12 @@ export const run: Subcommand = (command, context) => {
     })
 }
 
-/** Which run this is and where to look: the first line, before anything happens. */
-export function announce({ hub, terminal }: Context, started: Run): void {
+/** Which run this is: the first line, before anything happens. */
+export function announce({ terminal }: Context, started: Run): void {
   const { errColors: colors } = terminal
-  const more = `· ${started.runtime} · ${started.id}`
+  const more = `· ${started.runtime} · ${started.id}${started.status === 'queued' ? ' · queued' : ''}`
   terminal.note(`${colors.cyan('●')} ${colors.bold(started.agent)} ${colors.dim(more)}`)
-  if (started.status === 'queued') return
-  terminal.note(colors.dim(`  ${hub.url}/runs/${started.id}`))
+  if (terminal.isTty) terminal.note()
 }
 
 /** The argument, standard input, or what the person types when asked. */
