@@ -214,6 +214,13 @@ describe('what a tool found is told as it is', () => {
     expect(await read('nope.md', failure)).toBe(`[demo model] I could not read nope.md: ${failure}`)
   })
 
+  test('a path that the harness made absolute, as the person wrote it', async () => {
+    const call = called('read', { filePath: '/var/workspaces/1/files/a.md' })
+    expect(await answer([user('read files/a.md'), call, result(opened('/x/a.md', '# A'))])).toMatch(
+      /I read files\/a\.md: 1 line/,
+    )
+  })
+
   test('two files in one turn, each by its own call', async () => {
     const calls: Message = {
       role: 'assistant',

@@ -6,9 +6,11 @@ import type { DemoCall, DemoToolKind } from './demo-rules.ts'
 const MAX_LINES = 40
 const MAX_NAMES = 30
 
-/** A few sentences on one result. `kind` is null for a tool that the rules don't know. */
-export function describeResult(kind: DemoToolKind | null, call: DemoCall, result: string): string {
-  const target = Object.values(call.arguments).find((value) => typeof value === 'string') ?? ''
+/** A few sentences on one result. `kind` is null for a tool that the rules don't know; `named` are the files that the prompt names. */
+export function describeResult(kind: DemoToolKind | null, call: DemoCall, result: string, named: string[]): string {
+  const given = Object.values(call.arguments).find((value) => typeof value === 'string') ?? ''
+  // Harnesses make paths absolute; people are told the path that they know.
+  const target = named.find((file) => given.endsWith(`/${file}`)) ?? given
   switch (kind) {
     case 'read':
       return describeRead(target, result)

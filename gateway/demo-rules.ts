@@ -46,7 +46,12 @@ export function demoReply(messages: DemoMessage[], tools: DemoTool[]): DemoReply
     const calls = messages.slice(last + 1).flatMap((message) => message.calls)
     const answers = results.map(({ callId, text }) => {
       const call = calls.find(({ id }) => id === callId)
-      return describeResult(call ? kindOf(call.name) : null, call ?? { id: '', name: 'tool', arguments: {} }, text)
+      return describeResult(
+        call ? kindOf(call.name) : null,
+        call ?? { id: '', name: 'tool', arguments: {} },
+        text,
+        filesIn(prompt),
+      )
     })
     return say(answers.join('\n\n'))
   }

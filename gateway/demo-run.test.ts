@@ -1,0 +1,92 @@
+/** The whole way offline: core, the inline harness with its real binary, the relay, the demo model. */
+import { chmod, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import type { Run } from '../core/index.ts'
+import { runtimeKinds } from '../runtimes/index.ts'
+import { openTestCore, type TestCore } from '../test/core.ts'
+import { providersFromEnv } from './providers.ts'
+import { type ModelRelay, modelRelay } from './relay.ts'
+
+let hub: TestCore
+let relay: ModelRelay
+let workspaces: string
+const tokensSeen = new Set<string>()
+
+beforeAll(async () => {
+  hub = await openTestCore({ kinds: runtimeKinds, worker: false })
+  const { providers } = await providersFromEnv({})
+  const { core } = hub
+  const watched = {
+    ...core,
+    gateway: {
+      ...core.gateway,
+      session(token: string, purpose: 'model' | 'mcp') {
+        tokensSeen.add(token)
+        return core.gateway.session(token, purpose)
+      },
+    },
+  }
+  relay = await modelRelay(watched, { providers, log: { info() {}, warn() {}, error() {} } })
+  core.gateway.setModelEndpoint(relay.url)
+  workspaces = await mkdtemp(join(tmpdir(), 'signalbox-workspaces-'))
+  // Agents have users of their own, who must be able to get there.
+  await chmod(workspaces, 0o755)
+  await core.runtimes.create(hub.admin, { name: 'offline', kind: 'opencode', settings: { workspaces } })
+  await core.agents.create(hub.admin, { name: 'welcome', runtime: 'offline', model: 'demo/demo' })
+  await core.startWorker()
+}, 120_000)
+afterAll(async () => {
+  await hub?.close()
+  await relay?.close()
+  await rm(workspaces, { recursive: true, force: true })
+})
+
+/** Runs to the end, with a file that comes along. */
+async function runOnce(prompt: string, files: string[] = []): Promise<Run> {
+  const { core, admin } = hub
+  const started = await core.runs.start(admin, { agent: 'welcome', prompt, files, mode: 'queue' })
+  for await (const _ of core.runs.watch(admin, started.id));
+  return core.runs.get(admin, started.id)
+}
+
+test('the demo model reads a real file through the real harness, and its calls are metered on the run', async () => {
+  const { core, admin } = hub
+  const yaml = 'agents:\n  alpha:\n    description: First of two\n  beta:\n    description: Second of two\n'
+  const file = await core.files.create(admin, {
+    name: 'signalbox.yaml',
+    media_type: 'application/yaml',
+    content: Buffer.from(yaml),
+  })
+  const run = await runOnce('Which agents are in signalbox.yaml?', [file.id])
+  expect(run.error).toBeNull()
+  expect(run.output).toBe(
+    '[demo model] I read files/signalbox.yaml: 5 lines.\n\nIts top-level keys: agents.\n\nIt declares 2 agents:\n- alpha: First of two\n- beta: Second of two',
+  )
+  const { events } = await core.runs.events(admin, run.id, { limit: 1000 })
+  expect(events.filter(({ type }) => type === 'TOOL_CALL_START')).toMatchObject([{ toolCallName: 'read' }])
+  expect(run.usage.model_calls).toBeGreaterThanOrEqual(2)
+  expect(run.usage.input_tokens).toBeGreaterThan(100)
+  expect(run.usage.output_tokens).toBeGreaterThan(10)
+}, 120_000)
+
+test('when the run is over, its session token is worth nothing', async () => {
+  await runOnce('hello')
+  expect(tokensSeen.size).toBeGreaterThan(0)
+  for (const token of tokensSeen) {
+    await expect(hub.core.gateway.session(token, 'model')).rejects.toMatchObject({ code: 'unauthenticated' })
+  }
+}, 120_000)
+
+test('a run that counts slowly can be stopped', async () => {
+  const { core, admin } = hub
+  const started = await core.runs.start(admin, { agent: 'welcome', prompt: 'count to 100 slowly', mode: 'queue' })
+  let text = ''
+  for await (const batch of core.runs.watch(admin, started.id)) {
+    text += batch.map((event) => (event.type === 'TEXT_MESSAGE_CONTENT' ? String(event.delta) : '')).join('')
+    if (text.includes('\n2')) await core.runs.stop(admin, started.id).catch(() => {})
+  }
+  expect((await core.runs.get(admin, started.id)).status).toBe('cancelled')
+  expect(text).toMatch(/^\[demo model\] Counting to 100\.\n1\n2/)
+}, 120_000)
