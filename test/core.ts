@@ -24,6 +24,8 @@ export async function openTestCore(
     databaseUrl?: string
     database?: Database
     worker?: boolean
+    /** False: another core on the same database makes the agent. */
+    agent?: boolean
     world?: ReturnType<typeof scriptedWorld>
     log?: Log
     env?: Record<string, string>
@@ -40,7 +42,8 @@ export async function openTestCore(
     ...(options.env ? { env: options.env } : {}),
   })
   const admin = await core.admin()
-  if (await core.isEmpty()) await core.agents.create(admin, { name: 'echo', runtime: 'scripted' })
+  if ((options.agent ?? true) && (await core.isEmpty()))
+    await core.agents.create(admin, { name: 'echo', runtime: 'scripted' })
   const { token } = await core.tokens.create(admin, { name: 'test' })
   if (options.worker ?? true) await core.startWorker()
   return {

@@ -31,6 +31,7 @@ type Scripted = {
 export function scriptedWorld() {
   const runs = new Map<string, Scripted>()
   const starts: string[] = []
+  const peaks = new Map<string, { now: number; peak: number }>()
   const heard: { runId: string; type: string; text: string }[] = []
 
   function tell(run: Scripted, fact: RuntimeEvent): void {
@@ -157,7 +158,12 @@ export function scriptedWorld() {
         wakes: new Set(),
       }
       runs.set(turn.runId, run)
-      void play(run)
+      const { name } = turn.agent
+      const load = peaks.get(name) ?? { now: 0, peak: 0 }
+      peaks.set(name, { now: load.now + 1, peak: Math.max(load.peak, load.now + 1) })
+      void play(run).finally(() => {
+        peaks.get(name)!.now -= 1
+      })
       return { ...ref, started: true }
     },
     find: async (ref) => (runs.has(String(ref.run)) ? { ...ref, started: true } : null),
@@ -223,8 +229,8 @@ export function scriptedWorld() {
     }),
     open: () => runtime,
   }
-  /** `starts`: the run ids in the order in which they were started; `heard`: what was sent to runs. */
-  return { kind, runtime, runs, starts, heard }
+  /** `starts`: the run ids in the order in which they were started; `heard`: what was sent to runs; `peak`: most runs of an agent at once. */
+  return { kind, runtime, runs, starts, heard, peak: (agent: string) => peaks.get(agent)?.peak ?? 0 }
 }
 
 function sleep(delayMs: number, signal: AbortSignal): Promise<void> {
