@@ -1,6 +1,6 @@
 import type { InboxEvent, RuntimeHost } from '../core/index.ts'
 
-/** What core keeps of callbacks, in memory: each seq of a run once, told in order, waiting for more until the signal aborts. */
+/** What core keeps of callbacks, in memory: each seq of a run once, told in order from 1 without gaps, waiting for more until the signal aborts. */
 export function memoryInbox(): { add: (runId: string, events: InboxEvent[]) => void; inbox: RuntimeHost['inbox'] } {
   const kept = new Map<string, Map<number, InboxEvent>>()
   const waiting = new Set<() => void>()
@@ -13,14 +13,12 @@ export function memoryInbox(): { add: (runId: string, events: InboxEvent[]) => v
     },
     inbox: async function* (runId, afterSeq, signal) {
       for (let last = afterSeq; !signal.aborted; ) {
-        const next = [...(kept.get(runId)?.values() ?? [])]
-          .filter(({ seq }) => seq > last)
-          .sort((a, b) => a.seq - b.seq)
-        for (const event of next) {
+        const event = kept.get(runId)?.get(last + 1)
+        if (event) {
           last = event.seq
           yield event
+          continue
         }
-        if (next.length > 0) continue
         await new Promise<void>((resolve) => {
           const wake = () => {
             waiting.delete(wake)
