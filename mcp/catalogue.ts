@@ -62,7 +62,17 @@ function toWireTool({ name, title, description, input, output, annotations }: To
 }
 
 function toObjectSchema(schema: z.ZodType, io: 'input' | 'output'): { type: 'object' } & Record<string, unknown> {
-  const { type, ...rest } = z.toJSONSchema(schema, { io, target: 'draft-2020-12' })
+  // 2020-12 is what MCP takes a schema for that names no dialect.
+  const { $schema: _dialect, type, ...rest } = z.toJSONSchema(schema, { io, target: 'draft-2020-12' })
   if (type !== 'object') throw new Error('A tool takes and gives an object.')
-  return { type, ...rest }
+  return { type, ...Object.fromEntries(Object.entries(rest).map(([key, value]) => [key, splitTypes(value)])) }
+}
+
+/** `type: [string, null]` as `anyOf`: clients that know one type a schema drop what they cannot read. */
+function splitTypes(schema: unknown): unknown {
+  if (Array.isArray(schema)) return schema.map(splitTypes)
+  if (typeof schema !== 'object' || schema === null) return schema
+  const { type, ...rest } = Object.fromEntries(Object.entries(schema).map(([key, value]) => [key, splitTypes(value)]))
+  if (Array.isArray(type)) return { anyOf: type.map((each: unknown) => ({ type: each })), ...rest }
+  return type === undefined ? rest : { type, ...rest }
 }

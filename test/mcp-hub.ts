@@ -6,6 +6,8 @@ import { openTestCore, quiet, type TestCore } from './core.ts'
 export type McpHub = TestCore & {
   /** With /mcp. */
   url: URL
+  /** The methods that 2026-07-28 clients named in their headers, in order. */
+  methods: string[]
   /** Stops serving, as a hub that goes down does; core stays. */
   stop(): Promise<void>
 }
@@ -16,7 +18,13 @@ export async function openMcpHub(
 ): Promise<McpHub> {
   const hub = options.hub ?? (await openTestCore())
   const app = mcpApp(hub.core, { log: quiet, version: '0.0.0-test', ...options })
-  const server = serve({ fetch: app.fetch, port: options.port ?? 0, hostname: '127.0.0.1' })
+  const methods: string[] = []
+  const fetch = (request: Request) => {
+    const method = request.headers.get('mcp-method')
+    if (method) methods.push(method)
+    return app.fetch(request)
+  }
+  const server = serve({ fetch, port: options.port ?? 0, hostname: '127.0.0.1' })
   await new Promise<void>((resolve) => (server.listening ? resolve() : server.once('listening', () => resolve())))
   const { port } = server.address() as AddressInfo
   const stop = async () => {
@@ -28,6 +36,7 @@ export async function openMcpHub(
   return {
     ...hub,
     url: new URL(`http://127.0.0.1:${port}/mcp`),
+    methods,
     stop,
     close: async () => {
       await stop()
