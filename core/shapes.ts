@@ -44,8 +44,11 @@ export type Limits = z.infer<typeof Limits>
 export const SecretReference = z
   .string()
   .regex(/^(env:[A-Za-z_][A-Za-z0-9_]*|file:\/.+)$/, 'must be env:NAME or file:/absolute/path')
+  .describe('`env:NAME` (an environment variable of the hub) or `file:/absolute/path`.')
 
-export const EnvValue = z.union([z.string().max(32_768), z.strictObject({ secret: SecretReference })])
+export const EnvValue = z
+  .union([z.string().max(32_768), z.strictObject({ secret: SecretReference })])
+  .describe('Text, or `{secret: env:NAME}`. Put numbers in quotes.')
 
 export const RuntimeSelector = z.strictObject({
   any: z.array(Name).min(1).optional().describe('Names of runtimes, in order of preference.'),
@@ -57,45 +60,49 @@ export const PermissionAction = z.enum(['allow', 'ask', 'deny'])
 
 /** What an agent is. Each change makes a new immutable version. */
 export const AgentDefinition = z.strictObject({
-  description: z.string().max(1_000).optional(),
-  instructions: z.string().max(100_000).default(''),
+  description: z.string().max(1_000).optional().describe('What the agent is for, in a sentence.'),
+  instructions: z.string().max(100_000).default('').describe('What the agent is told before every prompt.'),
   model: z.string().min(1).max(200).optional().describe('provider/model; left out: the default of the runtime.'),
-  runtime: z.union([Name, RuntimeSelector]).default('inline'),
-  team: Name.optional(),
-  limits: Limits.default({}),
+  runtime: z
+    .union([Name, RuntimeSelector])
+    .default('inline')
+    .describe('Name of a runtime, or what it must be like: {any, kind, labels}.'),
+  team: Name.optional().describe('The team that owns it.'),
+  limits: Limits.default({}).describe('Limits of one run, and how many may be at work at once.'),
   env: z
     .record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'must be a name of an environment variable'), EnvValue)
-    .default({}),
-  skills: z.array(Name).default([]),
-  mcp_servers: z.array(Name).default([]),
+    .default({})
+    .describe('Environment variables of its tools.'),
+  skills: z.array(Name).default([]).describe('Names of skills.'),
+  mcp_servers: z.array(Name).default([]).describe('Names of MCP servers.'),
   permissions: z
     .record(z.string().min(1).max(100), PermissionAction)
     .default({})
     .describe('Per tool (read, edit, bash, webfetch, ...): allow, ask a person, or deny.'),
   repeat_safe: z.boolean().default(false).describe('True: after a crash the prompt may be sent again.'),
-  labels: z.record(z.string(), z.string()).default({}),
+  labels: z.record(z.string(), z.string()).default({}).describe('Names and values of your own.'),
 })
 export type AgentDefinition = z.infer<typeof AgentDefinition>
 
 export const RuntimeDefinition = z.strictObject({
-  kind: z.string().min(1).max(63),
-  description: z.string().max(1_000).optional(),
+  kind: z.string().min(1).max(63).describe('What runs the agents.'),
+  description: z.string().max(1_000).optional().describe('What it is for, in a sentence.'),
   settings: z
     .record(z.string(), z.unknown())
     .default({})
     .describe('What this kind of runtime takes; secrets by reference only.'),
   concurrency: z.number().int().min(1).max(10_000).optional().describe('Runs at work at once on this runtime.'),
-  team: Name.optional(),
-  labels: z.record(z.string(), z.string()).default({}),
+  team: Name.optional().describe('The team that owns it.'),
+  labels: z.record(z.string(), z.string()).default({}).describe('What agents may choose it by.'),
 })
 export type RuntimeDefinition = z.infer<typeof RuntimeDefinition>
 
 export const ScheduleDefinition = z.strictObject({
-  agent: Name,
+  agent: Name.describe('The agent that runs.'),
   cron: z.string().min(1).max(200).describe('A node-cron expression: 5 fields, or 6 with seconds first.'),
   timezone: z.string().default('UTC').describe('An IANA time zone.'),
-  prompt: z.string().min(1).max(200_000),
-  enabled: z.boolean().default(true),
+  prompt: z.string().min(1).max(200_000).describe('What it is asked each time.'),
+  enabled: z.boolean().default(true).describe('False: it does not run by the clock.'),
   misfire: z
     .enum(['skip', 'once', 'all'])
     .default('once')

@@ -22,7 +22,7 @@ export type ReadDocument = {
   value: unknown
   problems: Problem[]
   /** Where the value (or its key) at a path stands; where it is missing, the nearest thing around it that is there. */
-  locate(path: Path, part: 'key' | 'value'): Position
+  locate: (path: Path, part: 'key' | 'value') => Position
   /** Every text with its path, keys of maps left out. */
   texts(): { path: Path; text: string }[]
 }
@@ -46,7 +46,7 @@ export function readDocument(yaml: string): ReadDocument {
     }
     return { value: null, problems: [problem], locate: () => at(undefined), texts: () => [] }
   }
-  const document = parseDocument(yaml, { lineCounter: lines, prettyErrors: false, merge: true, logLevel: 'silent' })
+  const document = parseDocument(yaml, { lineCounter: lines, prettyErrors: false, merge: true, logLevel: 'error' })
   const errors = [...document.errors, ...document.warnings]
   const problems = [
     ...errors.map((error) => ({ ...at(error.pos[0]), path: '', ...explain(error, yaml) })),
@@ -85,27 +85,26 @@ function toValue(document: Document.Parsed, problems: Problem[]): unknown {
   return null
 }
 
+const EXPLAINED: { [code in YAMLError['code']]?: { message: string; hint: string } } = {
+  TAB_AS_INDENT: { message: 'A tab indents this line.', hint: 'Indent with spaces.' },
+  MULTIPLE_DOCS: { message: 'A second document begins here.', hint: 'Remove the line `---`.' },
+  BLOCK_AS_IMPLICIT_KEY: {
+    message: 'A value on one line holds another `key: value`.',
+    hint: 'Put text that holds ": " in quotes, or begin the inner map on a new line.',
+  },
+}
+
 function explain({ code, message, pos }: YAMLError, yaml: string): { message: string; hint: string } {
-  switch (code) {
-    case 'DUPLICATE_KEY': {
-      const key = /^[^:\n]*/.exec(yaml.slice(pos[0]))?.[0].trim()
-      return { message: `The key "${key}" is there twice.`, hint: 'Keep one of the two.' }
-    }
-    case 'TAB_AS_INDENT':
-      return { message: 'A tab indents this line.', hint: 'Indent with spaces.' }
-    case 'MULTIPLE_DOCS':
-      return { message: 'A second document begins here.', hint: 'Remove the line `---`.' }
-    case 'BLOCK_AS_IMPLICIT_KEY':
-      return {
-        message: 'A value on one line holds another `key: value`.',
-        hint: 'Put text that holds ": " in quotes, or begin the inner map on a new line.',
-      }
-    default:
-      return {
-        message: `Not valid YAML: ${message.replace(/\.$/, '')}.`,
-        hint: 'Check indentation, quotes and brackets here and on the line before.',
-      }
+  if (code === 'DUPLICATE_KEY') {
+    const key = /^[^:\n]*/.exec(yaml.slice(pos[0]))?.[0].trim()
+    return { message: `The key "${key}" is there twice.`, hint: 'Keep one of the two.' }
   }
+  return (
+    EXPLAINED[code] ?? {
+      message: `Not valid YAML: ${message.replace(/\.$/, '')}.`,
+      hint: 'Check indentation, quotes and brackets here and on the line before.',
+    }
+  )
 }
 
 function brokenAliases(document: Document.Parsed): { node: Node; message: string; hint: string }[] {

@@ -90,7 +90,10 @@ function explain(schema: z.ZodType, input: unknown, issue: z.core.$ZodIssue, bas
       return say(
         `${name} must ${size(issue.origin, issue.maximum, issue.inclusive === false ? 'less than' : 'at most')}.`,
       )
-    default:
+    case 'invalid_format':
+    case 'not_multiple_of':
+    case 'invalid_element':
+    case 'custom':
       return say(`${name} ${lower(issue.message)}.`.replace(/\.+$/, '.'))
   }
 }
@@ -137,16 +140,10 @@ function typeName(expected: string): string {
 function nameOf(value: unknown): string {
   if (value === null) return 'empty'
   if (Array.isArray(value)) return 'a list'
-  switch (typeof value) {
-    case 'string':
-      return 'text'
-    case 'boolean':
-      return 'true or false'
-    case 'number':
-      return Number.isInteger(value) ? 'a number' : 'a fraction'
-    default:
-      return 'a map'
-  }
+  if (typeof value === 'string') return 'text'
+  if (typeof value === 'boolean') return 'true or false'
+  if (typeof value === 'number') return Number.isInteger(value) ? 'a number' : 'a fraction'
+  return 'a map'
 }
 
 function typeHint(expected: string, value: unknown): string | undefined {

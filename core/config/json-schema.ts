@@ -15,16 +15,16 @@ export function configJsonSchema(kinds: readonly (KnownKind & { title?: string }
   const runtime = valuesOf(propertiesOf(schema).runtimes)
   const properties = propertiesOf(runtime)
   properties.kind = {
-    description: 'What runs the agents.',
+    description: properties.kind?.description,
     anyOf: kinds.map(({ kind, title }) => ({ const: kind, ...(title === undefined ? {} : { title }) })),
   }
   runtime.allOf = kinds.map(({ kind, settings }) => {
     const { $schema: _, ...inner } = toJsonSchema(settings)
-    return {
-      if: { properties: { kind: { const: kind } }, required: ['kind'] },
-      // biome-ignore lint/suspicious/noThenProperty: a keyword of JSON Schema; nobody awaits a schema
-      then: { properties: { settings: inner } },
-    }
+    return Object.fromEntries([
+      ['if', { properties: { kind: { const: kind } }, required: ['kind'] }],
+      // oxlint-disable-next-line unicorn/no-thenable -- a keyword of JSON Schema; nobody awaits a schema
+      ['then', { properties: { settings: inner } }],
+    ])
   })
   return {
     $schema,
@@ -36,7 +36,16 @@ export function configJsonSchema(kinds: readonly (KnownKind & { title?: string }
 }
 
 function toJsonSchema(schema: z.ZodType): Schema {
-  return z.toJSONSchema(schema, { target: 'draft-7', io: 'input', unrepresentable: 'any', reused: 'inline' })
+  return z.toJSONSchema(schema, {
+    target: 'draft-7',
+    io: 'input',
+    unrepresentable: 'any',
+    reused: 'inline',
+    // zod's own formats (`starts_with`) come with a pattern that says the same, and strict readers refuse what they don't know.
+    override: ({ jsonSchema }) => {
+      if (jsonSchema.pattern !== undefined) delete jsonSchema.format
+    },
+  })
 }
 
 // zod writes an object's fields under `properties` and the values of a record under `additionalProperties`; the tests hold it to that.

@@ -2,15 +2,15 @@ import { readFileSync } from 'node:fs'
 import { Ajv } from 'ajv'
 import { expect, test } from 'vitest'
 import { parse } from 'yaml'
-import { configJsonSchema, parseConfig } from '../../core/index.ts'
-import { runtimeKinds } from '../../runtimes/index.ts'
+import { configJsonSchema, parseConfig } from '../core/index.ts'
+import { runtimeKinds } from '../runtimes/index.ts'
 
 const read = (path: string) => readFileSync(new URL(path, import.meta.url), 'utf8')
-const starter = read('signalbox.yaml')
+const starter = read('starter/signalbox.yaml')
 const context = { kinds: runtimeKinds, existing: {} }
 
 test('schema.json is what `npm run schema` writes', () => {
-  expect(JSON.parse(read('../../schema.json'))).toEqual(JSON.parse(JSON.stringify(configJsonSchema(runtimeKinds))))
+  expect(JSON.parse(read('../schema.json'))).toEqual(JSON.parse(JSON.stringify(configJsonSchema(runtimeKinds))))
 })
 
 test('the starter is right for the hub and for editors', () => {
@@ -19,7 +19,7 @@ test('the starter is right for the hub and for editors', () => {
     problems: [],
     config: { agents: { welcome: {}, reviewer: {} } },
   })
-  const validate = new Ajv({ strict: true }).compile(configJsonSchema(runtimeKinds))
+  const validate = new Ajv({ strict: true, formats: { uri: true } }).compile(configJsonSchema(runtimeKinds))
   expect(validate(parse(starter)), JSON.stringify(validate.errors)).toBe(true)
 })
 
@@ -31,11 +31,11 @@ test('its examples are right once the `# ` before them is removed', () => {
 })
 
 test('the first prompt names the attached file', () => {
-  expect(read('welcome.txt').trim()).toMatch(/^Read files\/signalbox\.yaml .+\.$/)
+  expect(read('starter/welcome.txt').trim()).toMatch(/^Read files\/signalbox\.yaml .+\.$/)
 })
 
 test('the example of docs/config.md is right', () => {
-  const examples = [...read('../../docs/config.md').matchAll(/```yaml\n([\s\S]*?)```/g)].map(([, yaml]) => yaml!)
+  const examples = [...read('../docs/config.md').matchAll(/```yaml\n([\s\S]*?)```/g)].map(([, yaml]) => yaml!)
   expect(examples.length).toBeGreaterThan(0)
   for (const yaml of examples) expect(parseConfig(yaml, context).problems).toEqual([])
 })
