@@ -22,6 +22,9 @@ export function eventPrinter(terminal: Terminal): EventPrinter {
   /** What the last character written stands in; a block of another kind starts on a fresh line with a space above. */
   let block: 'start' | 'text' | 'reasoning' | 'tool' = 'start'
   let atLineStart = true
+  /** Tools name files by where they are on the hub's machine; a reader knows them by their place in the session. */
+  let sessionFolder: RegExp | null = null
+  const inSession = (text: string): string => (sessionFolder === null ? text : text.replace(sessionFolder, ''))
 
   const endLine = (): void => {
     if (atLineStart) return
@@ -56,6 +59,9 @@ export function eventPrinter(terminal: Terminal): EventPrinter {
 
   const print = (event: RunEvent): void => {
     switch (event.type) {
+      case 'RUN_STARTED':
+        if (/^\w+$/.test(text(event.threadId))) sessionFolder = new RegExp(`/[^\\s"']*/${text(event.threadId)}/`, 'g')
+        return
       case 'TEXT_MESSAGE_START':
         if (block === 'text') {
           endLine()
@@ -81,12 +87,12 @@ export function eventPrinter(terminal: Terminal): EventPrinter {
         const call = toolCalls.get(text(event.toolCallId))
         if (call)
           note(
-            `${colors.cyan('▸')} ${colors.bold(oneLine(call.name, 40))} ${colors.dim(toArgumentLine(call.arguments, terminal.width - call.name.length - 4))}`,
+            `${colors.cyan('▸')} ${colors.bold(oneLine(call.name, 40))} ${colors.dim(toArgumentLine(inSession(call.arguments), terminal.width - call.name.length - 4))}`,
           )
         return
       }
       case 'TOOL_CALL_RESULT':
-        note(`  ${colors.dim(toResultLine(event, terminal.width - 2))}`)
+        note(`  ${colors.dim(toResultLine(inSession(text(event.content)), terminal.width - 2))}`)
         return
       case 'RUN_ERROR':
         endLine()
@@ -170,8 +176,8 @@ function toArgumentLine(json: string, width: number): string {
   )
 }
 
-function toResultLine(event: RunEvent, width: number): string {
-  const content = printable(text(event.content)).trim()
+function toResultLine(result: string, width: number): string {
+  const content = printable(result).trim()
   const lines = content === '' ? 0 : content.split('\n').length
   const first = oneLine(content.split('\n').find((line) => line.trim() !== '') ?? 'done', width - 14)
   return lines > 1 ? `${first} (+${lines - 1} lines)` : first

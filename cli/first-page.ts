@@ -27,11 +27,7 @@ export function showSettings(
   )
   if (hub.models.demo) {
     lines.done('model', `${colors.yellow('demo')}: offline, answers by fixed rules, no intelligence`)
-    terminal.line(
-      colors.dim(
-        '               for a real one set ANTHROPIC_API_KEY, OPENAI_API_KEY or OPENAI_BASE_URL and start again',
-      ),
-    )
+    terminal.line(colors.dim('               for a real one set ANTHROPIC_API_KEY, OPENAI_API_KEY or OPENAI_BASE_URL'))
   } else {
     lines.done('model', hub.models.defaultModel)
   }
@@ -47,21 +43,20 @@ export function showSettings(
 export function showClients(terminal: Terminal, hub: { url: string; token: string; dataDir: string }): void {
   const { colors } = terminal
   terminal.line(
-    `\n  ${colors.bold('Admin token')} ${colors.dim(`shown this once; \`${terminal.command} token\` makes another`)}\n`,
+    `\n  ${colors.bold('Admin token')} ${colors.dim(`· shown this once; \`${terminal.command} token\` makes another`)}\n`,
   )
   terminal.line(hub.token)
-  terminal.line(`\n  ${colors.bold('Add the hub to your MCP client')} ${colors.dim('paste as it is')}`)
+  terminal.line(`\n  ${colors.bold('Add the hub to your MCP client')} ${colors.dim('· the token is in these lines')}`)
   for (const { client, how, text } of clientLines(hub)) {
     // Whole lines without a margin, so that what is copied is what is meant.
-    terminal.line(`\n  ${colors.cyan(client)} ${colors.dim(how)}\n${text}`)
+    terminal.line(`\n  ${colors.cyan(client)} ${colors.dim(`· ${how}`)}\n${text}`)
   }
 }
 
 export function showNext(terminal: Terminal, url: string): void {
   const { colors, command } = terminal
   terminal.line(`\n  ${colors.bold('The hub serves.')} Open ${colors.cyan(url)}, or from another terminal:\n`)
-  terminal.line(`  ${command} run reviewer "Review this change" --file change.diff`)
-  terminal.line(`  ${command} runs`)
-  terminal.line(`  ${command} help\n`)
+  for (const line of ['run welcome "What can you do?"', 'runs', 'doctor', 'help']) terminal.line(`  ${command} ${line}`)
+  terminal.line()
   terminal.line(colors.dim('  Ctrl-C stops it.'))
 }

@@ -79,13 +79,15 @@ export async function openHub(settings: HubSettings, log: HubLog, step: (what: s
         open(web)
       },
       close: async (tell) => {
-        tell('requests at work')
         const closed = listening.close(GRACE_MS)
-        await mcp.close()
-        tell("the agents' processes; runs at work go on at the next start")
-        await core.close()
+        tell("runs at work, which go on at the next start, and the agents' processes")
+        // Before the relay, so that no run takes the end of its model call for its own; core still records what was used.
+        await core.stopWorker()
+        tell('requests at work')
         await relay.close()
+        await mcp.close()
         await closed
+        await core.close()
       },
     }
   } catch (error) {

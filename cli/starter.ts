@@ -2,7 +2,6 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { HubCore, Run } from '../core/index.ts'
 import type { Context } from './command.ts'
-import { readHubFile } from './data-folder.ts'
 import { eventPrinter } from './event-printer.ts'
 import { CliError } from './exit-code.ts'
 import { followRun } from './follow-run.ts'
@@ -10,45 +9,47 @@ import { hubClient } from './hub-client.ts'
 import { packageFolder } from './package-folder.ts'
 import { announce } from './run.ts'
 
-/** The folder with the first configuration and the file that the first run reads. */
-export const starterFolder = (): string => join(packageFolder(), 'cli', 'starter')
-const WELCOME_FILE = 'notes.md'
-const WELCOME_PROMPT = `What is in ${WELCOME_FILE}?`
+/** What an empty hub begins with; the first run reads it too: a real file that is worth knowing. */
+const CONFIG_FILE = 'signalbox.yaml'
+const PROMPT_FILE = 'welcome.txt'
 
-/** Two agents for an empty hub. */
-export async function applyStarter(core: HubCore): Promise<void> {
-  await core.config.apply(await core.admin(), readFileSync(join(starterFolder(), 'signalbox.yaml'), 'utf8'))
+export const starterPath = (name: string = CONFIG_FILE): string => join(packageFolder(), 'cli', 'starter', name)
+
+/** Two agents for an empty hub; false when it is not empty. Of replicas that start at once on one database, one does it. */
+export async function applyStarter(core: HubCore): Promise<boolean> {
+  if (!(await core.isEmpty())) return false
+  try {
+    await core.config.apply(await core.admin(), readFileSync(starterPath(), 'utf8'))
+    return true
+  } catch (error) {
+    if (await core.isEmpty()) throw error
+    return false
+  }
 }
 
 /**
- * Runs `welcome` once, live, by the same road as everybody: REST. A run that fails is shown as what it is, and the hub goes on.
- * Ends early when the hub is to stop.
+ * Runs `welcome` once, live, by the same road as everybody: REST. A run that fails is shown as what it is, and the hub
+ * goes on. Ends early when the hub is to stop.
  */
-export async function welcome({ env, terminal }: Context, dataDir: string, stop: AbortSignal): Promise<void> {
+export async function welcome(context: Context, at: { url: string; token: string }, stop: AbortSignal): Promise<void> {
+  const { terminal } = context
   const { colors } = terminal
-  const hub = hubClient(() => {
-    const file = readHubFile(dataDir)
-    if (!file) throw new CliError('hub_not_running', 'The hub is stopping.', { hint: '', exitCode: 3 })
-    return { url: file.url, token: file.token, dataDir }
-  })
+  const hub = hubClient(() => ({ ...at, dataDir: null }))
+  const prompt = readFileSync(starterPath(PROMPT_FILE), 'utf8').trim()
   terminal.line(
-    `\n  ${colors.bold('The first run')} ${colors.dim(`${terminal.command} run welcome "${WELCOME_PROMPT}" --file ${WELCOME_FILE}`)}\n`,
+    `\n  ${colors.bold('The first run')} ${colors.dim(`${terminal.command} run welcome "…" --file ${CONFIG_FILE}`)}`,
   )
+  terminal.line(`  ${colors.dim(prompt)}\n`)
   try {
-    const file = await hub.upload(join(starterFolder(), WELCOME_FILE))
-    const started = await hub.post<Run>(
-      '/api/v1/runs',
-      { agent: 'welcome', prompt: WELCOME_PROMPT, files: [file.id] },
-      { once: true },
-    )
-    announce({ env, terminal, hub }, started)
+    const file = await hub.upload(starterPath())
+    const work = { agent: 'welcome', prompt, files: [file.id] }
+    const started = await hub.post<Run>('/api/v1/runs', work, { once: true })
+    announce({ ...context, hub }, started)
     const { run } = await followRun(hub, started, { terminal, json: false, onSignal: 'ignore', signal: stop })
-    if (run.finished_at !== null) eventPrinter(terminal).summary(run, `${hub.url}/runs/${run.id}`)
+    if (run.finished_at !== null) eventPrinter(terminal).summary(run, `${at.url}/runs/${run.id}`)
   } catch (error) {
-    if (stop.aborted || !(error instanceof CliError)) {
-      if (stop.aborted) return
-      throw error
-    }
+    if (stop.aborted) return
+    if (!(error instanceof CliError)) throw error
     terminal.note(`  ${terminal.errColors.red('✗')} ${error.message}\n  ${terminal.errColors.dim(error.hint)}`)
   }
 }

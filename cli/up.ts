@@ -55,8 +55,7 @@ async function serveUntilStopped(context: Context, settings: HubSettings, option
     if (forPeople) showGreeting(terminal)
     hub = await openHub(settings, log, (what) => lines.step(what))
     const { local, admin } = await makeTokens(hub.core, dataDir)
-    const starts = options.welcome && (await hub.core.isEmpty())
-    if (starts) await applyStarter(hub.core)
+    const starts = options.welcome && (await applyStarter(hub.core))
     writeHubFile(dataDir, { url: hub.url, pid: process.pid, token: local, started_at: new Date().toISOString() })
     if (!stop.aborted) await hub.serve()
     log.info('the hub serves', {
@@ -67,7 +66,7 @@ async function serveUntilStopped(context: Context, settings: HubSettings, option
     if (forPeople && !stop.aborted) {
       showSettings(terminal, lines, { hub, settings, startMs: performance.now() - began })
       if (admin !== null) showClients(terminal, { url: hub.url, token: admin, dataDir })
-      if (starts) await welcome(context, dataDir, stop)
+      if (starts) await welcome(context, { url: hub.url, token: local }, stop)
       if (!stop.aborted) showNext(terminal, hub.url)
     }
     if (!stop.aborted) await once(stop, 'abort')
@@ -81,7 +80,7 @@ async function serveUntilStopped(context: Context, settings: HubSettings, option
     removeHubFile(dataDir)
     await hub?.close((what) => {
       log.info('closing', { waiting_for: what })
-      lines.step(`Waiting for ${what}`)
+      if (forPeople) terminal.line(terminal.colors.dim(`    waiting for ${what}`))
     })
     log.info('stopped')
     log.close()
@@ -108,7 +107,7 @@ function stopSignal(
       lines.clear()
       if (forPeople)
         terminal.line(
-          `\n  ${terminal.colors.yellow('■')} Stopping ${terminal.colors.dim('(Ctrl-C again ends it at once)')}`,
+          `\n  ${terminal.colors.yellow('■')} Stopping. ${terminal.colors.dim('Ctrl-C again ends it at once.')}`,
         )
       stop.abort()
     },

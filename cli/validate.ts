@@ -34,7 +34,10 @@ export const validate: Subcommand = (command, { hub, terminal }) => {
     } catch (error) {
       if (!(error instanceof CliError && error.exitCode === exitCode.unreachable)) throw error
     }
-    const { parseConfig } = await import('../core/index.ts')
-    return { problems: parseConfig(yaml).problems, checked: 'file' }
+    const [{ parseConfig }, { runtimeKinds }] = await Promise.all([
+      import('../core/index.ts'),
+      import('../runtimes/index.ts'),
+    ])
+    return { problems: parseConfig(yaml, { kinds: runtimeKinds }).problems, checked: 'file' }
   }
 }

@@ -51,6 +51,8 @@ export type HubCore = Core & {
   isEmpty(): Promise<boolean>
   /** Values that must never be shown: the hub's own tokens and keys. */
   keepSecret(value: string, kind: string): void
+  /** Stops claiming, gives up what it holds and ends what runtimes have started; the rest goes on answering until `close`. */
+  stopWorker(): Promise<void>
 }
 
 export async function createCore(options: CoreOptions): Promise<HubCore> {
@@ -118,6 +120,12 @@ export async function createCore(options: CoreOptions): Promise<HubCore> {
           .catch((error: unknown) => log.error('reading the configuration failed', { error: String(error) }))
         break
     }
+  }
+
+  async function stopWorker(): Promise<void> {
+    await stopUpkeep?.()
+    await worker?.stop()
+    await pool.close()
   }
 
   const deps = { db, kinds, feed, scrubber, files }
@@ -206,10 +214,9 @@ export async function createCore(options: CoreOptions): Promise<HubCore> {
       })
       stopUpkeep = startUpkeep({ db, kinds, log, files, feed, pool })
     },
+    stopWorker,
     async close() {
-      await stopUpkeep?.()
-      await worker?.stop()
-      await pool.close()
+      await stopWorker()
       await unlisten().catch(() => {})
       await database.close()
     },
