@@ -1,0 +1,55 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
+import { afterAll, describe, expect, test } from 'vitest'
+import { runtimeContract } from '../contract.ts'
+import { http } from './http.ts'
+
+const secret = `whsec_${Buffer.from('thirty-two bytes for the example').toString('base64')}`
+
+/** The example as a person starts it, on a free port. */
+async function startExample(name: string): Promise<string> {
+  const file = fileURLToPath(new URL(`../../examples/${name}`, import.meta.url))
+  const agent = spawn(process.execPath, [file], {
+    env: { AGENT_SECRET: secret, PORT: '0' },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  afterAll(async () => {
+    agent.kill()
+    await once(agent, 'exit')
+  })
+  const [line] = await once(agent.stdout, 'data')
+  return String(line).trim()
+}
+
+const prompts = { succeeds: 'Count to 2.', fails: 'Count!', lasts: 'Count to 100000.', streams: 'Count to 5.' }
+const host = { resolveSecret: async () => secret }
+const settings = { mode: 'stream', secret: 'env:AGENT_SECRET', allow_private_addresses: true }
+const streaming = await startExample('http-agent.mjs')
+const durable = await startExample('http-agent-durable.mjs')
+
+describe('examples/http-agent.mjs', () => {
+  runtimeContract({
+    kind: http,
+    settings: { ...settings, url: streaming },
+    host,
+    prompts,
+    expected: { output: '1 2 ' },
+  })
+})
+
+describe('examples/http-agent-durable.mjs', () => {
+  runtimeContract({
+    kind: http,
+    settings: { ...settings, url: durable, durable: true },
+    host,
+    prompts,
+    expected: { output: '1 2 ' },
+    skip: { 'the same run started twice is one run': 'the example does not count; its output would be told twice' },
+  })
+})
+
+test.each([streaming, durable])('%s refuses what is not signed', async (url) => {
+  const answer = await fetch(url, { method: 'POST', body: '{"run_id":"run_1","input":{"text":"Count to 2."}}' })
+  expect(answer.status).toBe(401)
+})
