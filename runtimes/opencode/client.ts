@@ -53,9 +53,11 @@ export function createClient(server: Pick<Server, 'ensure'>) {
     },
     createSession: (directory: string, title: string, signal: AbortSignal) =>
       call<Session>('POST', '/session', { directory, body: { title }, signal }),
-    /** What is at work in the folder; a session that is missing is idle. */
-    status: (directory: string, signal: AbortSignal) =>
-      call<Record<string, SessionStatus>>('GET', '/session/status', { directory, signal }),
+    /** The sessions that are at work in the folder. OpenCode lists one that has just come to rest as idle for a moment. */
+    async busy(directory: string, signal: AbortSignal): Promise<Set<string>> {
+      const all = await call<Record<string, SessionStatus>>('GET', '/session/status', { directory, signal })
+      return new Set(Object.entries(all).flatMap(([id, { type }]) => (type === 'idle' ? [] : [id])))
+    },
     /** The messages from this one on, oldest first; null when it is not there. */
     async messagesFrom(sessionId: string, messageId: string, signal: AbortSignal): Promise<Message[] | null> {
       const from = (messages: Message[]) => messages.findIndex(({ info }) => info.id === messageId)

@@ -9,8 +9,8 @@ export type NativeEvent = { type: string; properties: Record<string, unknown> }
 export type Heard = { type: 'event'; event: NativeEvent } | { type: 'gap' }
 
 export type Subscription = {
-  /** Waits for the next; null when the subscription is closed or the signal aborts. */
-  next(signal: AbortSignal): Promise<Heard | null>
+  /** Waits for the next, at most for so long; null when nothing came, the subscription is closed or the signal aborts. */
+  next(signal: AbortSignal, withinMs?: number): Promise<Heard | null>
   close(): void
 }
 
@@ -57,18 +57,21 @@ export function createEventFeed(server: Pick<Server, 'ensure'>, log: Log) {
       throw error
     }
     return {
-      async next(signal) {
-        while (waiting.length === 0 && !closed && !signal.aborted) {
+      async next(signal, withinMs) {
+        if (waiting.length === 0 && !closed && !signal.aborted) {
           await new Promise<void>((resolve) => {
-            wake = () => {
-              signal.removeEventListener('abort', resolve as () => void) // resolve takes no argument here
+            const timer = withinMs === undefined ? undefined : setTimeout(done, withinMs)
+            function done() {
+              clearTimeout(timer)
+              signal.removeEventListener('abort', done)
+              wake = null
               resolve()
             }
-            signal.addEventListener('abort', resolve as () => void, { once: true })
+            signal.addEventListener('abort', done, { once: true })
+            wake = done
           })
-          wake = null
         }
-        return closed || signal.aborted ? null : waiting.shift()!
+        return closed || signal.aborted ? null : (waiting.shift() ?? null)
       },
       close,
     }

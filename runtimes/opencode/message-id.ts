@@ -1,14 +1,17 @@
-import { randomBytes } from 'node:crypto'
+import { createHash } from 'node:crypto'
 
 const ALPHABET = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'
 /** OpenCode's own ids have 14 random characters here; ours begin with a word, so that a prompt is told from what OpenCode adds. */
 const MARKS = { run: 'sbrun', steer: 'sbadd' } as const
 
-/** An id in OpenCode's form (`msg_`, 12 hex digits of time, 14 characters), for the prompt of a run or one added to a run at work. */
-export function newMessageId(kind: keyof typeof MARKS, now = Date.now()): string {
-  const time = (BigInt(now) * 0x1000n) & 0xffffffffffffn
-  const random = [...randomBytes(9)].map((byte) => ALPHABET[byte % ALPHABET.length]).join('')
-  return `msg_${time.toString(16).padStart(12, '0')}${MARKS[kind]}${random}`
+/**
+ * An id in OpenCode's form (`msg_`, 12 hex digits, 14 characters), always the same for the same key. OpenCode's own begin with the
+ * time, and it does not go by that: messages are ordered by when they were stored, answers name their prompt.
+ */
+export function messageIdFor(kind: keyof typeof MARKS, key: string): string {
+  const digest = createHash('sha256').update(key).digest()
+  const letters = [...digest.subarray(6, 15)].map((byte) => ALPHABET[byte % ALPHABET.length]).join('')
+  return `msg_${digest.toString('hex', 0, 6)}${MARKS[kind]}${letters}`
 }
 
 /** The id of a message's only part: made from the message's, so that storing it twice is storing it once. */

@@ -171,7 +171,7 @@ describe('a run', () => {
 
 describe('what is said to a run', () => {
   test('a stop ends it at once and keeps what was written', async () => {
-    const ref = await harness.start(harness.turn({ text: words(400), slowMs: 60 }))
+    const ref = await harness.start(harness.turn({ text: words(400), slow: true }))
     const heard: RuntimeEvent[] = []
     const finished = harness.finish(ref, heard)
     await until('some text', () => text(heard).includes('word1'))
@@ -188,7 +188,7 @@ describe('what is said to a run', () => {
   })
 
   test('a message steers the run at work: the same run answers both', async () => {
-    const ref = await harness.start(harness.turn({ text: words(30), slowMs: 60 }))
+    const ref = await harness.start(harness.turn({ text: words(30), slow: true }))
     const heard: RuntimeEvent[] = []
     const finished = harness.finish(ref, heard)
     await until('some text', () => text(heard).includes('word1'))

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import * as z from 'zod'
 import {
   type Answer,
@@ -19,7 +20,7 @@ import { createClient, OpencodeError } from './client.ts'
 import { createEventFeed, type Subscription } from './event-feed.ts'
 import { prepareHome } from './home.ts'
 import { findIsolation, workspacesFolder } from './isolation.ts'
-import { newMessageId, partIdOf } from './message-id.ts'
+import { messageIdFor, partIdOf } from './message-id.ts'
 import { judge, ownMessages } from './outcome.ts'
 import { type Server, superviseServer, type Timings } from './server.ts'
 import { AGENT, toModel } from './session-config.ts'
@@ -82,6 +83,8 @@ type OpencodeRef = { session: string | null; hubSession: string; prompt: string;
 
 /** A prompt that was accepted is at work within moments. */
 const ACCEPT_MS = 15_000
+/** After such a silence OpenCode is asked. */
+const QUIET_MS = 10_000
 /** How long a session may take to come to rest after a stop before the next prompt is given up. */
 const REST_MS = 10_000
 
@@ -112,14 +115,30 @@ export async function openOpencode(
   const feed = createEventFeed(server, log)
   /** Heard since the prompt went out, for the stream that follows: without it the first words are told only when complete. */
   const heard = new Map<string, Subscription>()
+  const starting = new Map<string, Promise<void>>()
   // A server is there before somebody needs it; who needs it hears when it cannot be.
   server.ensure().catch(() => {})
 
   const folderOf = (ref: OpencodeRef) => sessionFolder(home, isolation, ref.hubSession)
   const promptOf = (ref: OpencodeRef) => ({ agent: AGENT, model: { providerID: ref.provider, modelID: ref.model } })
 
-  async function start(given: Ref, turn: Turn, { signal }: RuntimeIO): Promise<Ref> {
-    const ref = fromRef(given)
+  /** One start at a time in a session, so that a repeat finds what the first has made. */
+  async function start(given: Ref, turn: Turn, io: RuntimeIO): Promise<Ref> {
+    const before = starting.get(turn.sessionId) ?? Promise.resolve()
+    const own = before.then(() => begin(fromRef(given), turn, io))
+    const done = own.then(
+      () => {},
+      () => {},
+    )
+    starting.set(turn.sessionId, done)
+    try {
+      return await own
+    } finally {
+      if (starting.get(turn.sessionId) === done) starting.delete(turn.sessionId)
+    }
+  }
+
+  async function begin(ref: OpencodeRef, turn: Turn, { signal }: RuntimeIO): Promise<Ref> {
     if (turn.modelEndpoint === null)
       throw new RuntimeRejection(
         'runtime_unavailable',
@@ -161,8 +180,7 @@ export async function openOpencode(
   async function rest(workspace: string, session: string, signal: AbortSignal): Promise<void> {
     const until = Date.now() + REST_MS
     for (;;) {
-      const now = (await client.status(workspace, signal))[session]
-      if (!now || now.type === 'idle') return
+      if (!(await client.busy(workspace, signal)).has(session)) return
       if (Date.now() > until)
         throw new RuntimeRejection('runtime_unavailable', 'The session is still at work on something that was stopped.')
       await client.abort(session, signal)
@@ -183,7 +201,7 @@ export async function openOpencode(
       await client.answerPrompts(session, { ...promptOf(ref), messageId }, signal)
       const until = Date.now() + ACCEPT_MS
       for (;;) {
-        if (await client.status(workspace, signal).then((all) => session in all)) return
+        if ((await client.busy(workspace, signal)).has(session)) return
         const messages = await client.messagesFrom(session, messageId, signal)
         if (messages?.some(({ info }) => info.parentID === messageId)) return
         const said = complaint.heard()
@@ -234,7 +252,7 @@ export async function openOpencode(
     const session = ref.session ?? (await client.sessions(folder.workspace, signal))[0]?.id
     if (session === undefined) return { session: null, messages: null, busy: false, interrupts: [], cancelled: false }
     // The order matters: an answer is stored before its session comes to rest.
-    const busy = session in (await client.status(folder.workspace, signal))
+    const busy = (await client.busy(folder.workspace, signal)).has(session)
     const messages = await client.messagesFrom(session, ref.prompt, signal)
     const interrupts = busy && messages ? await pending(folder.workspace, session, callsOf(messages), signal) : []
     return { session, messages, busy, interrupts, cancelled: await folder.isCancelled(ref.prompt) }
@@ -283,8 +301,13 @@ export async function openOpencode(
     try {
       if (!fromStart && (yield* retell()) === 'over') return
       for (;;) {
-        const next = await subscription.next(signal)
-        if (next === null) return
+        const next = await subscription.next(signal, QUIET_MS)
+        if (signal.aborted) return
+        if (next === null) {
+          // Events are a hint: the end of a run may go unheard.
+          if ((yield* retell()) === 'over') return
+          continue
+        }
         if (next.type === 'gap') {
           translate.lostSight()
           if ((yield* retell()) === 'over') return
@@ -342,7 +365,7 @@ export async function openOpencode(
   async function steer(ref: OpencodeRef, { text }: Steer, signal: AbortSignal) {
     const { busy, messages } = await facts(ref, signal)
     if (!busy || messages === null) return { result: 'already_terminal' as const }
-    const messageId = newMessageId('steer')
+    const messageId = messageIdFor('steer', randomUUID())
     await store(ref, messageId, text, signal)
     // The loop at work takes it up with its next step; if that was the last, status() sets it going again.
     await client.answerPrompts(ref.session!, { ...promptOf(ref), messageId }, signal)
@@ -395,7 +418,7 @@ export async function openOpencode(
       return {
         session: previous,
         hubSession: turn.sessionId,
-        prompt: newMessageId('run'),
+        prompt: messageIdFor('run', turn.runId),
         provider: providerID,
         model: modelID,
       }
@@ -427,8 +450,7 @@ export async function openOpencode(
       const ref = fromRef(given)
       const { workspace } = folderOf(ref)
       if (server.current() === null) return
-      const working = Object.keys(await client.status(workspace, signal)).length > 0
-      if (!working) await client.disposeInstance(workspace, signal)
+      if ((await client.busy(workspace, signal)).size === 0) await client.disposeInstance(workspace, signal)
     },
     async close() {
       for (const subscription of heard.values()) subscription.close()

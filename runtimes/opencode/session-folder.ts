@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { constants, existsSync } from 'node:fs'
 import { type FileHandle, lstat, mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
@@ -173,7 +174,7 @@ async function writeShell(
 const quote = (text: string) => `'${text.replaceAll("'", `'\\''`)}'`
 
 async function replaceFile(path: string, content: string, mode = 0o600): Promise<void> {
-  const next = `${path}.${process.pid}.new`
+  const next = `${path}.${randomUUID()}.new`
   await rm(next, { force: true })
   await writeFile(next, content, { mode })
   await rename(next, path)

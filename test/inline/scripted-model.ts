@@ -7,8 +7,10 @@ export type Script = {
   tools?: { name: string; args: Record<string, unknown> }[]
   /** Answered after the tools; left out: what the tools gave. */
   text?: string
-  /** Milliseconds between two words. */
-  slowMs?: number
+  /** Answered instead: all earlier prompts of the session. */
+  recall?: boolean
+  /** With a pause between the pieces of the answer. */
+  slow?: boolean
   /** Answered instead: an error of the provider. */
   error?: { status: number; message: string }
 }
@@ -20,7 +22,7 @@ export async function startScriptedModel() {
   const mock = new LLMock({ port: 0, host: '127.0.0.1', chunkSize: 8, journalMaxEntries: 0, logLevel: 'silent' })
   const usage = { prompt_tokens: 100, completion_tokens: 10, total_tokens: 110 }
   const scripted = (slow: boolean): Fixture => ({
-    match: { predicate: (request) => (scriptOf(request).slowMs !== undefined) === slow },
+    match: { predicate: (request) => (scriptOf(request).slow ?? false) === slow },
     response: (request) => {
       const script = scriptOf(request)
       if (script.error)
@@ -28,6 +30,7 @@ export async function startScriptedModel() {
       const results = toolResults(request)
       const tool = script.tools?.[results.length]
       if (tool) return { toolCalls: [{ name: tool.name, arguments: JSON.stringify(tool.args) }], usage }
+      if (script.recall) return { content: promptsOf(request).slice(0, -1).join('\n'), usage }
       return { content: script.text ?? (results.join('\n') || 'done'), usage }
     },
     ...(slow ? { latency: 60 } : {}),
@@ -81,11 +84,16 @@ export type ModelCall = {
   tools: { function: { name: string } }[]
 }
 
+function promptsOf({ messages }: ChatCompletionRequest): string[] {
+  return messages.flatMap(({ role, content }) => {
+    if (role !== 'user') return []
+    return [typeof content === 'string' ? content : (content ?? []).map((part) => part.text ?? '').join('')]
+  })
+}
+
 /** The script of the last prompt; a prompt that is none is repeated in the answer. */
-function scriptOf({ messages }: ChatCompletionRequest): Script {
-  const prompt = messages.findLast(({ role }) => role === 'user')
-  const content = prompt?.content ?? ''
-  const text = typeof content === 'string' ? content : content.map((part) => part.text ?? '').join('')
+function scriptOf(request: ChatCompletionRequest): Script {
+  const text = promptsOf(request).at(-1) ?? ''
   try {
     const script: unknown = JSON.parse(text.split('\n\nFiles that came')[0]!)
     // Written by the test itself.
