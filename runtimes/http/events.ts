@@ -58,7 +58,8 @@ const WireEvent = z.discriminatedUnion('type', [
     usage: WireUsage.optional(),
   }),
 ])
-export type WireEvent = z.infer<typeof WireEvent>
+type WireEvent = z.infer<typeof WireEvent>
+export const eventTypes: readonly string[] = WireEvent.options.map(({ shape }) => shape.type.value)
 
 /** One event as it came, or null for what this version does not know: it is kept as `raw`, never thrown. */
 export function readEvent(value: unknown): WireEvent | null {

@@ -1,8 +1,10 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { afterAll, describe, expect, test } from 'vitest'
 import { runtimeContract } from '../contract.ts'
+import { eventTypes } from './events.ts'
 import { http } from './http.ts'
 
 const secret = `whsec_${Buffer.from('thirty-two bytes for the example').toString('base64')}`
@@ -52,4 +54,16 @@ describe('examples/http-agent-durable.mjs', () => {
 test.each([streaming, durable])('%s refuses what is not signed', async (url) => {
   const answer = await fetch(url, { method: 'POST', body: '{"run_id":"run_1","input":{"text":"Count to 2."}}' })
   expect(answer.status).toBe(401)
+})
+
+const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8')
+
+test('the page about http agents shows the example as it is', () => {
+  expect(read('docs/http-runtime.md')).toContain(`\`\`\`js\n${read('examples/http-agent.mjs')}\`\`\``)
+})
+
+test('the page about http agents has every setting and every type of event', () => {
+  const page = read('docs/http-runtime.md')
+  const settings = Object.keys(http.settings.parse({ url: 'https://example.com' }))
+  for (const name of [...settings, 'secret', ...eventTypes]) expect(page, name).toContain(`| \`${name}\` |`)
 })
