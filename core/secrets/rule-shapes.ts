@@ -143,7 +143,8 @@ function watchRun(start: number, bodyStart: number, options: Required<TokenOptio
   }
 }
 
-const userName = characters('^\\s/@?#"\'<>\\\\`:')
+// Without `[`: an earlier redaction has a colon, and so has an address of IP version 6.
+const userName = characters('^\\s/@?#"\'<>\\\\`:[')
 const password = characters('^\\s/?#"\'<>`')
 const MAX_URL_PART = 1024
 

@@ -60,7 +60,6 @@ export const rules: readonly Rule[] = [
   labelled('aws_secret_key', ['secret_access_key', 'secretaccesskey', 'secret-access-key', 'aws_secret_key'], {
     body: base64,
     min: 38,
-    max: 64,
   }),
   labelled('aws_session_token', ['session_token', 'sessiontoken', 'aws_security_token'], { body: base64, min: 100 }),
   token('google_key', ['AIza'], { min: 35 }),

@@ -15,7 +15,7 @@ export type Scrubber = {
    * digits, `_.:/-`). False when the value is shorter than 8 characters: it is not looked for, since it would match ordinary text.
    */
   add(value: string, kind: string): boolean
-  /** `count` is the number of replacements. Scrubbing the result again changes nothing. */
+  /** `count` is the number of replacements. Markers of an earlier scrubbing are left as they are. */
   scrub(text: string): { text: string; count: number }
   /** The same for what JSON carries, at any depth, keys too; a copy is returned. See scrub-value.ts for what is not JSON. */
   scrubValue(value: unknown): { value: unknown; count: number }
