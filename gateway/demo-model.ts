@@ -5,7 +5,8 @@
 import { createHash } from 'node:crypto'
 import type { ServerResponse } from 'node:http'
 import * as z from 'zod'
-import { type DemoMessage, type DemoTool, demoReply } from './demo-rules.ts'
+import { type DemoMessage, demoReply } from './demo-rules.ts'
+import type { DemoTool } from './demo-tools.ts'
 
 /** The only model that the provider `demo` has. */
 export const DEMO_MODEL = 'demo'

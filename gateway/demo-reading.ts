@@ -1,7 +1,7 @@
 /** What the demo model says about a tool's result: taken from the result, never made up. */
 import { extname } from 'node:path'
 import { parse } from 'yaml'
-import type { DemoCall, DemoToolKind } from './demo-rules.ts'
+import type { DemoCall, DemoToolKind } from './demo-tools.ts'
 
 const MAX_LINES = 40
 const MAX_NAMES = 30

@@ -1,31 +1,19 @@
 /** What the demo model answers: rules over the conversation and the tools offered, tried from top to bottom. */
 import { describeResult } from './demo-reading.ts'
+import { type DemoCall, type DemoTool, type DemoToolKind, kindOf, offered } from './demo-tools.ts'
 
-export type DemoCall = { id: string; name: string; arguments: Record<string, unknown> }
 export type DemoMessage = {
   role: string
   text: string
   calls: DemoCall[] /** Of a tool's result: which call it answers. */
   callId: string | null
 }
-export type DemoTool = { name: string /** Names of its arguments. */; parameters: string[] }
 
 export type DemoReply =
   | { type: 'text'; text: string }
   /** Text that takes its time, to be watched and stopped. */
   | { type: 'paced'; pieces: string[]; everyMs: number }
   | { type: 'calls'; calls: Omit<DemoCall, 'id'>[] }
-
-/** What a harness calls its tools and their arguments; the first one that is offered counts. */
-const TOOLS = {
-  read: { names: ['read', 'read_file', 'view'], arguments: ['filePath', 'file_path', 'path', 'file'] },
-  list: { names: ['list', 'ls', 'list_files', 'list_directory'], arguments: ['path', 'dir', 'directory'] },
-  glob: { names: ['glob', 'find_files'], arguments: ['pattern', 'glob'] },
-  run: { names: ['bash', 'shell', 'run_command', 'execute'], arguments: ['command', 'cmd'] },
-  write: { names: ['write', 'write_file'], arguments: ['filePath', 'file_path', 'path', 'file'] },
-  ask: { names: ['question', 'ask_user'], arguments: ['questions'] },
-} as const
-export type DemoToolKind = keyof typeof TOOLS
 
 const SAYS = '[demo model] '
 const MAX_COUNT = 120
@@ -73,22 +61,6 @@ const say = (text: string): DemoReply => ({ type: 'text', text: SAYS + text })
 function promptOf(text: string): string {
   const own = text.replace(/<system-reminder>[\s\S]*?<\/system-reminder>/g, '').trim()
   return /^"[\s\S]*"$/.test(own) ? own.slice(1, -1).replaceAll('\\"', '"').trim() : own
-}
-
-function kindOf(name: string): DemoToolKind | null {
-  for (const [kind, { names }] of Object.entries(TOOLS)) {
-    // The keys of TOOLS are its kinds.
-    if (names.some((known) => known === name.toLowerCase())) return kind as DemoToolKind
-  }
-  return null
-}
-
-/** The offered tool of that kind and what it calls its first argument. */
-function offered(kind: DemoToolKind, tools: DemoTool[]): { name: string; argument: string } | null {
-  const tool = tools.find(({ name }) => kindOf(name) === kind)
-  if (!tool) return null
-  const known: readonly string[] = TOOLS[kind].arguments
-  return { name: tool.name, argument: known.find((name) => tool.parameters.includes(name)) ?? known[0]! }
 }
 
 function callOne(kind: DemoToolKind, value: unknown, tools: DemoTool[], otherwise: string): DemoReply {

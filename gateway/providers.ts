@@ -26,7 +26,7 @@ type Env = Record<string, string | undefined>
 
 const ANTHROPIC = { baseUrl: 'https://api.anthropic.com/v1', model: 'claude-sonnet-5' }
 const OPENAI = { baseUrl: 'https://api.openai.com/v1', model: 'gpt-5.5' }
-export const demoModelName = 'demo/demo'
+const DEMO = 'demo/demo'
 
 /** How long a start waits for an OpenAI-compatible server to list its models. */
 const LIST_TIMEOUT_MS = 3_000
@@ -69,7 +69,7 @@ async function defaultModel(env: Env, providers: Map<string, Provider>): Promise
   }
   if (providers.has('anthropic')) return `anthropic/${ANTHROPIC.model}`
   const openai = providers.get('openai')
-  if (!openai) return demoModelName
+  if (!openai) return DEMO
   if (openai.baseUrl === OPENAI.baseUrl) return `openai/${OPENAI.model}`
   return `openai/${await firstModel(openai, env)}`
 }
