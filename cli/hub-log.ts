@@ -22,7 +22,7 @@ export function hubLog(dataDir: string, terminal: Terminal, show: 'people' | 'js
   let scrub = (text: string): string => text
   const logger = pino(
     {
-      base: { pid: process.pid },
+      base: null,
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (level) => ({ level }) },
       messageKey: 'message',

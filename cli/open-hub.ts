@@ -80,7 +80,7 @@ export async function openHub(settings: HubSettings, log: HubLog, step: (what: s
       },
       close: async (tell) => {
         const closed = listening.close(GRACE_MS)
-        tell("runs at work, which go on at the next start, and the agents' processes")
+        tell("the agents' processes; the next start takes up the runs that were at work")
         // Before the relay, so that no run takes the end of its model call for its own; core still records what was used.
         await core.stopWorker()
         tell('requests at work')
