@@ -29,7 +29,7 @@ export function createClient(server: Pick<Server, 'ensure'>) {
       ...options.query,
     })
     const timeout = AbortSignal.timeout(TIMEOUT_MS)
-    const response = await fetch(`${address.url}${path}?${query}`, {
+    const response = await fetch(`${address.url}${path}?${query.toString()}`, {
       method,
       headers: { ...headersOf(address), 'content-type': 'application/json' },
       signal: options.signal ? AbortSignal.any([options.signal, timeout]) : timeout,

@@ -382,7 +382,8 @@ test("nothing of the person's own is read or touched, and nothing that lies in t
   await writeFile(join(home, '.config/opencode/opencode.json'), poison)
   await writeFile(join(home, '.opencode/opencode.json'), poison)
   await writeFile(join(home, 'RULES.md'), 'taken over')
-  const before = readdirSync(home, { recursive: true }).sort()
+  const listing = () => readdirSync(home, { recursive: true, encoding: 'utf8' }).toSorted()
+  const before = listing()
   const given = harness.turn('hi')
   const { ref } = await harness.run(given)
   await writeFile(join(harness.workspace(given), 'opencode.json'), poison)
@@ -391,7 +392,7 @@ test("nothing of the person's own is read or touched, and nothing that lies in t
   const { snapshot } = await harness.run({ ...harness.turn('again'), sessionId: given.sessionId })
   expect(snapshot.output).toBe('You said: again')
   expect(JSON.stringify(lastCall().messages)).not.toContain('taken over')
-  expect(readdirSync(home, { recursive: true }).sort()).toEqual(before)
+  expect(listing()).toEqual(before)
 })
 
 function interrupt(heard: RuntimeEvent[], index: number): Promise<RuntimeInterrupt> {

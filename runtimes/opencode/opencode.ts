@@ -83,6 +83,9 @@ type OpencodeRef = { session: string | null; hubSession: string; prompt: string;
 
 /** A prompt that was accepted is at work within moments. */
 const ACCEPT_MS = 15_000
+/** How often, and after which pause, the list of what is at work is read once a session has come to rest. */
+const IDLE_TRIES = 10
+const IDLE_MS = 30
 /** After such a silence OpenCode is asked. */
 const QUIET_MS = 10_000
 /** How long a session may take to come to rest after a stop before the next prompt is given up. */
@@ -314,8 +317,12 @@ export async function openOpencode(
           continue
         }
         yield* translate.live(next.event)
-        // A steering message may come in at the very end, so rest is looked at once more.
-        if (next.event.type === 'session.idle' && (yield* retell()) === 'over') return
+        if (next.event.type !== 'session.idle') continue
+        // Told a moment before OpenCode's own list says so; a steering message at the very end sets it going again.
+        for (let tries = 0; tries < IDLE_TRIES && !signal.aborted; tries++) {
+          if ((yield* retell()) === 'over') return
+          await delay(IDLE_MS)
+        }
       }
     } finally {
       subscription.close()

@@ -87,7 +87,10 @@ export function translation(promptId: string) {
         if (steps.has(item.id)) return []
         steps.set(item.id, toUsage(item))
         return [{ type: 'usage', usage: total(steps.values()) }]
+      case 'step-start':
+        return []
       default:
+        // Kinds that OpenCode has besides (patches, snapshots, retries) and those it may get: none carries what a run says or does.
         return []
     }
   }

@@ -43,7 +43,8 @@ export function findFiles(enter) {
       return {
         title: pattern,
         metadata: { count: found.length, truncated: cut.length > 0 },
-        output: found.length === 0 ? 'No files found' : [...found.sort(), ...cut].join('\n'),
+        output:
+          found.length === 0 ? 'No files found' : [...found.sort((a, b) => a.localeCompare(b)), ...cut].join('\n'),
       }
     },
   }
