@@ -11,6 +11,21 @@ Send \`Authorization: Bearer <token>\`; \`signalbox token\` makes a token. Event
 Times are ISO 8601 in UTC; money is in millionths of a US dollar. Every answer carries \`x-request-id\`, which the log of the
 hub has too. Lists are read page by page: send \`next_cursor\` back as \`cursor\` until it is null.`
 
+/** In the order in which a reader needs them. */
+const TAGS = [
+  { name: 'runs', description: 'Work: one prompt and its outcome, with a log of everything on the way.' },
+  { name: 'sessions', description: 'Lasting conversations of one agent; each has many runs.' },
+  { name: 'approvals', description: 'What runs wait for: permissions and questions.' },
+  { name: 'agents', description: 'Who does the work: instructions, model, runtime, limits; versioned.' },
+  { name: 'runtimes', description: 'Where agents run.' },
+  { name: 'schedules', description: 'Prompts that are sent at times.' },
+  { name: 'files', description: 'Files into runs and out of them.' },
+  { name: 'usage', description: 'Tokens and cost.' },
+  { name: 'config', description: 'All of it declared in one signalbox.yaml.' },
+  { name: 'tokens', description: 'Who may call.' },
+  { name: 'health', description: 'For whatever watches the process.' },
+]
+
 /** What describes the hub: the OpenAPI document, the JSON Schema of signalbox.yaml, and the page that shows the first. */
 export function documents(app: Api, { core, assets }: { core: Core; assets: Assets }): void {
   // The document does not change while the hub runs; it is made when somebody first asks, once all routes are there.
@@ -41,6 +56,7 @@ export function openApiDocument(app: Api, version: string) {
     },
     servers: [{ url: '/' }],
     security: [{ token: [] }],
+    tags: TAGS,
   })
 }
 

@@ -24,8 +24,9 @@ export function layout({ title, assets, user, children }: Layout) {
         <link rel="icon" href={assets.url('icon.svg')} type="image/svg+xml" />
         <link rel="stylesheet" href={assets.url('pico.css')} />
         <link rel="stylesheet" href={assets.url('signalbox.css')} />
-        <script src={assets.url('htmx.js')} defer />
-        <script src={assets.url('hx-sse.js')} defer />
+        {/* Not deferred: a deferred htmx begins before its extension has come, and would then never open a stream. */}
+        <script src={assets.url('htmx.js')} />
+        <script src={assets.url('hx-sse.js')} />
         <script src={assets.url('times.js')} defer />
       </head>
       <body>

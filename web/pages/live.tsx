@@ -34,6 +34,15 @@ async function* fragments(
   signal: AbortSignal,
 ): AsyncGenerator<Fragments> {
   const transcript = createTranscript()
+  const panel = async () => {
+    const run = await core.runs.get(actor, id)
+    const html = [
+      part('#run', 'innerMorph', <RunPanel run={run} now={new Date()} />),
+      part('#outcome', 'innerHTML', <Outcome run={run} blocks={transcript.blocks} />),
+    ]
+    return { html, over: isTerminal(run.status) }
+  }
+  let seq = after
   // From the start, since what a new event adds to depends on all before it.
   for await (const batch of core.runs.watch(actor, id, { after: 0, signal })) {
     const fresh = batch.filter((event) => {
@@ -41,18 +50,16 @@ async function* fragments(
       transcript.apply(event)
       return false
     })
-    const last = fresh.at(-1)
-    if (last === undefined) continue
-    const changes = fresh.flatMap((event) => transcript.apply(event))
-    const run = fresh.some(concernsRun) ? await core.runs.get(actor, id) : null
-    const parts = merge(changes).map(toFragment)
-    if (run !== null) {
-      parts.push(part('#run', 'innerMorph', <RunPanel run={run} now={new Date()} />))
-      parts.push(part('#outcome', 'innerHTML', <Outcome run={run} blocks={transcript.blocks} />))
-    }
-    const html = (await Promise.all(parts)).join('')
-    yield { id: last.seq, html, over: run !== null && isTerminal(run.status) }
+    if (fresh.length === 0) continue
+    seq = fresh.at(-1)?.seq ?? seq
+    const html = merge(fresh.flatMap((event) => transcript.apply(event))).map(toFragment)
+    if (fresh.some(concernsRun)) html.push(...(await panel()).html)
+    yield { id: seq, html: (await Promise.all(html)).join(''), over: false }
   }
+  if (signal.aborted) return
+  // Said at the end and not with the final event, so that a reader who missed it is told when they come back.
+  const { html, over } = await panel()
+  yield { id: seq, html: (await Promise.all(html)).join(''), over }
 }
 
 /** Events after which the panel may say something else: the run began, paused or ended, or something was told about it. */

@@ -60,17 +60,16 @@ export function pages(app: Api, core: Core, { assets, heartbeatMs, publicUrl }: 
   app.get('/runs/:id', signedIn, async (c) => {
     const actor = c.get('actor')
     const id = c.req.param('id')
-    // The run is read before its log: what it then misses comes with the events that are followed from there.
-    const run = await core.runs.get(actor, id)
     const transcript = createTranscript()
     let after = 0
-    for (let done = false; !done && after < run.last_seq; ) {
+    for (let more = true; more; ) {
       const page = await core.runs.events(actor, id, { after, limit: 1_000 })
       for (const event of page.events) transcript.apply(event)
-      if (page.events.length === 0) break
       after = page.next_after
-      done = page.done
+      more = page.events.length === 1_000
     }
+    // Read after its log: what the log misses of it comes with the events that are followed from there.
+    const run = await core.runs.get(actor, id)
     const over = isTerminal(run.status) && after >= run.last_seq
     return c.html(runPage(assets, actor.name, { run, now: new Date(), blocks: transcript.blocks, after, over }))
   })

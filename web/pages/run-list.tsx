@@ -16,6 +16,11 @@ export function runListPage(assets: Assets, user: string, agents: Agent[], list:
     children: (
       <>
         <h1>Runs</h1>
+        {list.filter.session_id !== undefined && (
+          <p>
+            Of session <code>{list.filter.session_id}</code>: <a href="/">show all</a>
+          </p>
+        )}
         <Filters agents={agents} filter={list.filter} />
         <RunList {...list} />
       </>
@@ -42,6 +47,7 @@ function Filters({ agents, filter }: { agents: Agent[]; filter: Filter }) {
           </option>
         ))}
       </select>
+      {filter.session_id !== undefined && <input type="hidden" name="session_id" value={filter.session_id} />}
       <button type="submit" class="secondary">
         Show
       </button>

@@ -116,13 +116,20 @@ function Facts({ run, now }: { run: Run; now: Date }) {
   )
 }
 
+const ASKED: Record<Approval['kind'], string> = {
+  permission: 'The agent asks for permission',
+  question: 'The agent asks',
+  client_tool: 'The agent waits for a tool',
+  sign_in: 'The agent waits for a sign-in',
+}
+
 function ApprovalCard({ approval, now }: { approval: Approval; now: Date }) {
   const decide = `/approvals/${approval.id}/decision`
   const answer = `/runs/${approval.run_id}/answer`
   return (
     <article class="approval" id={approval.id}>
       <header>
-        <strong>{approval.kind === 'question' ? 'The agent asks' : 'The agent wants to go on'}</strong>
+        <strong>{ASKED[approval.kind]}</strong>
       </header>
       <p>{approval.message}</p>
       {approval.tool !== null && (

@@ -56,7 +56,7 @@ export function duration(from: string, to: string): string {
 
 /** "$0.0123"; "≈" when it is not what a provider charged or listed. */
 export function cost({ cost_kind, cost_micro_usd }: Usage): string {
-  if (cost_kind === 'none') return 'none known'
+  if (cost_kind === 'none') return 'not reported'
   const dollars = (cost_micro_usd / 1_000_000).toFixed(cost_micro_usd !== 0 && cost_micro_usd < 1_000_000 ? 4 : 2)
   return `${cost_kind === 'estimated' ? '≈ ' : ''}$${dollars}`
 }
