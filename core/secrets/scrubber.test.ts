@@ -341,6 +341,60 @@ describe('live text', () => {
     expect(stream.count).toBe(1)
   })
 
+  test('any mixture of secrets, halves of secrets and text gives the same in any pieces, and stays as it is', () => {
+    const scrubber = createScrubber()
+    for (const value of ['correct horse battery', 'abcabcabcabd', 'hunter22/+&"x']) scrubber.add(value, 'vault')
+    const fragments = [
+      ...samples.slice(0, 30).map(({ text }) => text),
+      'sk-',
+      'sk-ant-',
+      'eyJ',
+      '.',
+      'correct horse battery',
+      'abcabc',
+      'abcabcabcabd',
+      'hunter22%2F%2B%26%22x',
+      '\n',
+      ' ',
+      '-----BEGIN ',
+      'PRIVATE KEY-----',
+      '-----END ',
+      '://',
+      'user:',
+      'p@',
+      'host/',
+      'Bearer ',
+      '[REDACTED:',
+      'jwt]',
+      'x',
+      '🙂',
+      'AKIA',
+      'ABCDEFGHIJKLMNOP',
+      'aws_secret_access_key=',
+      '-',
+      '_',
+      '\\n',
+      '%3D',
+      random(20),
+      random(40),
+    ]
+    let state = 42
+    const next = (below: number) => {
+      state = (Math.imul(state, 1103515245) + 12345) & 0x7fffffff
+      return (state >>> 8) % below
+    }
+    for (let round = 0; round < 1_500; round++) {
+      const text = Array.from({ length: 1 + next(12) }, () => fragments[next(fragments.length)]!).join('')
+      const pieces: string[] = []
+      for (let at = 0; at < text.length; at += pieces.at(-1)!.length)
+        pieces.push(text.slice(at, at + 1 + next(round % 2 ? 3 : 30)))
+      const whole = scrubber.scrub(text)
+      expect(streamed(scrubber, pieces)).toMatchObject(whole)
+      expect(whole.text).not.toMatch(/correct horse battery|abcabcabcabd|hunter22%2F/)
+      expect(scrubber.scrub(whole.text)).toEqual({ text: whole.text, count: 0 })
+    }
+  })
+
   test('a held end comes out at the end', () => {
     const stream = createScrubber().stream()
     expect(stream.push('ask -----BEGIN')).toBe('ask ')
