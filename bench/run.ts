@@ -11,6 +11,7 @@ import { bench as fanOut } from './fan-out.ts'
 import { bench as firstEvent } from './first-event.ts'
 import type { Bench, Line, Place } from './line.ts'
 import { readMachine } from './machine.ts'
+import { bench as mcp } from './mcp.ts'
 import { bench as memory } from './memory.ts'
 import { bench as queue } from './queue.ts'
 import { toText, withFigures } from './report.ts'
@@ -21,6 +22,7 @@ const sections: { title: string; benches: Bench[] }[] = [
   { title: 'From stop to runtime', benches: [stop] },
   { title: 'Queue', benches: [queue] },
   { title: 'Events written and fanned out', benches: [fanOut] },
+  { title: 'MCP', benches: [mcp] },
   { title: 'Memory of the hub', benches: [memory] },
 ]
 

@@ -6,7 +6,7 @@ import type { Answer, Link } from './tool.ts'
 /** Text past this is cut in tool results, since they go into a model's context; the run's resources hold all of it. */
 export const MAX_TEXT_CHARACTERS = 40_000
 
-export const Next = z
+const Next = z
   .object({
     tool: z.string(),
     args: z.record(z.string(), z.unknown()),
@@ -37,7 +37,7 @@ export const RunLine = RunShape.pick({
   pending_approvals: z.number().int(),
 })
 
-export function toRunAnswer({ prompt: _prompt, ...run }: Run): RunAnswer {
+function toRunAnswer({ prompt: _prompt, ...run }: Run): RunAnswer {
   const next = nextCall(run)
   const cut = (run.output?.length ?? 0) > MAX_TEXT_CHARACTERS
   return {
@@ -70,7 +70,7 @@ export function answerRun(run: Run): Answer<RunAnswer> {
   return { structured: toRunAnswer(run), text: toText(run), links: runLinks(run.id) }
 }
 
-export function runLinks(id: string): Link[] {
+function runLinks(id: string): Link[] {
   return [
     { uri: `run://${id}`, name: `run ${id}`, description: 'Summary of the run.', mimeType: 'text/markdown' },
     {

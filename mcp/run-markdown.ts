@@ -3,7 +3,7 @@ import type { Actor, Core, Run, RunEvent } from '../core/index.ts'
 
 const PAGE = 500
 /** Past this the reading of a log stops and says so: a resource goes over the wire in one message. */
-export const MAX_LOG_BYTES = 2 * 1024 * 1024
+const MAX_LOG_BYTES = 2 * 1024 * 1024
 
 /** The log of a run from its start, until its end or `MAX_LOG_BYTES`; `cutAt` is the last seq read when there is more. */
 export async function readLog(

@@ -28,8 +28,6 @@ type Session = {
   streams: number
 }
 
-export type Sessions = ReturnType<typeof createSessions>
-
 export function createSessions(build: McpServerFactory, limits: SessionLimits) {
   const sessions = new Map<string, Session>()
   const sweep = setInterval(endIdle, Math.min(limits.idleMs / 2, 30_000))

@@ -1,7 +1,7 @@
 /** Tools that ask the person by a request of their own (2025-11-25 and older). */
 import type { CallToolResult, ElicitRequestFormParams, ServerContext } from '@modelcontextprotocol/server'
 import { text } from './content.ts'
-import type { FixtureTool } from './tools.ts'
+import type { FixtureTool } from './fixture-tool.ts'
 
 async function ask(context: ServerContext, said: string, params: ElicitRequestFormParams): Promise<CallToolResult> {
   // Not elicitInput, which refuses answers that do not fit the form: the suite sends one and wants it told.

@@ -8,7 +8,7 @@ import {
 } from '@modelcontextprotocol/server'
 import * as z from 'zod'
 import { text } from './content.ts'
-import { declared, type FixtureTool } from './tools.ts'
+import { declared, type FixtureTool } from './fixture-tool.ts'
 
 /** Seals what travels through the client, so that a tampered state is refused. */
 export const states = createRequestStateCodec<Record<string, unknown>>({ key: randomBytes(32), ttlSeconds: 600 })

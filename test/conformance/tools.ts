@@ -1,24 +1,10 @@
 /** The tools that the conformance suite calls by name, in both protocol eras. */
 import { setTimeout as delay } from 'node:timers/promises'
-import {
-  type CallToolResult,
-  CLIENT_CAPABILITIES_META_KEY,
-  type InputRequiredResult,
-  MissingRequiredClientCapabilityError,
-  type ServerContext,
-} from '@modelcontextprotocol/server'
+import { MissingRequiredClientCapabilityError } from '@modelcontextprotocol/server'
 import { PNG, text, WAV } from './content.ts'
 import { elicitationTools } from './elicitation-tools.ts'
+import { declared, type FixtureTool } from './fixture-tool.ts'
 import { inputTools } from './input-tools.ts'
-
-export type FixtureTool = {
-  description: string
-  inputSchema?: { type: 'object' } & Record<string, unknown>
-  call: (
-    input: Record<string, unknown>,
-    context: ServerContext,
-  ) => Promise<CallToolResult | InputRequiredResult> | CallToolResult | InputRequiredResult
-}
 
 export type Changes = { toolsChanged: () => void; promptsChanged: () => void }
 
@@ -192,11 +178,4 @@ export function fixtureTools(changes: Changes): Record<string, FixtureTool> {
     ...elicitationTools,
     ...inputTools,
   }
-}
-
-/** What the request itself says that its client can do. */
-export function declared(context: ServerContext, capability: string): boolean {
-  const envelope: Record<string, unknown> | undefined = context.mcpReq.envelope
-  const capabilities = envelope?.[CLIENT_CAPABILITIES_META_KEY]
-  return typeof capabilities === 'object' && capabilities !== null && capability in capabilities
 }
