@@ -98,7 +98,7 @@ function explain(schema: z.ZodType, input: unknown, issue: z.core.$ZodIssue, bas
   }
 }
 
-export function keyHint(key: string, known: readonly string[]): string {
+function keyHint(key: string, known: readonly string[]): string {
   const other = OTHER_WORDS[key.toLowerCase().replaceAll('-', '_')]
   const meant = nearest(key.replaceAll('-', '_'), known) ?? (other && known.includes(other) ? other : null)
   if (meant) return `Did you mean "${meant}"?`

@@ -5,7 +5,7 @@
  */
 
 /** Shorter values would match ordinary text; they are not looked for. */
-export const minKnownLength = 8
+const MIN_LENGTH = 8
 
 const WINDOW = 8
 const BASE = 0x01000193
@@ -51,7 +51,7 @@ export function createKnownValues(): KnownValues {
   return {
     add(value, kind) {
       const trimmed = value.trim()
-      if (trimmed.length < minKnownLength) return false
+      if (trimmed.length < MIN_LENGTH) return false
       if (values.has(trimmed)) return true
       values.add(trimmed)
       for (const text of formsOf(trimmed)) addForm(text, kind)

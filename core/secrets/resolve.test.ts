@@ -49,7 +49,7 @@ test.each([
 test('what is no readable text file of at most 64 KiB is refused with its reason, and a value is never repeated', async () => {
   const path = (name: string) => join(folder, name)
   await mkdir(path('folder'))
-  execFileSync('mkfifo', [path('pipe')])
+  execFileSync('/usr/bin/env', ['mkfifo', path('pipe')])
   const cases: [string, string][] = [
     [path('none'), 'it does not exist'],
     [path('folder'), 'it is a folder'],
