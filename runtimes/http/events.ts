@@ -134,14 +134,20 @@ export function toError(error: z.infer<typeof WireError> | undefined): NonNullab
 /** What a run has told so far. */
 export type Told = {
   messages: Map<string, string>
+  /** In all messages together. */
+  chars: number
   last: string | null
   interrupts: Map<string, RuntimeInterrupt>
   usage: Partial<Usage>
   finished: Extract<WireEvent, { type: 'finished' }> | null
 }
 
+/** Of what a run says, this much is kept for its output; `finished` may give another one. */
+export const MAX_SAID_CHARS = 8 * 1024 * 1024
+
 export const nothingTold = (): Told => ({
   messages: new Map(),
+  chars: 0,
   last: null,
   interrupts: new Map(),
   usage: {},
@@ -154,12 +160,10 @@ export function tell(told: Told, value: unknown): void {
   if (!event || told.finished) return
   switch (event.type) {
     case 'text':
-      told.messages.set(event.message_id, (told.messages.get(event.message_id) ?? '') + event.delta)
-      told.last = event.message_id
+      say(told, event.message_id, (told.messages.get(event.message_id) ?? '') + event.delta)
       return
     case 'text_snapshot':
-      told.messages.set(event.message_id, event.text)
-      told.last = event.message_id
+      say(told, event.message_id, event.text)
       return
     case 'interrupt':
       told.interrupts.set(event.interrupt.id, toInterrupt(event.interrupt))
@@ -180,6 +184,20 @@ export function tell(told: Told, value: unknown): void {
     case 'artifact':
     case 'progress':
       return
+  }
+}
+
+/** The last message is the output: older ones go first when there is too much. */
+function say(told: Told, id: string, text: string): void {
+  const kept = text.length > MAX_SAID_CHARS ? text.slice(0, MAX_SAID_CHARS) : text
+  told.chars += kept.length - (told.messages.get(id)?.length ?? 0)
+  told.messages.set(id, kept)
+  told.last = id
+  for (const [older, { length }] of told.messages) {
+    if (told.chars <= MAX_SAID_CHARS) return
+    if (older === id) continue
+    told.messages.delete(older)
+    told.chars -= length
   }
 }
 
