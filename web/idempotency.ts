@@ -4,10 +4,10 @@ import { type Core, HubError, newId, type Run } from '../core/index.ts'
 import type { WebEnv } from './env.ts'
 
 /** Marks the answer to a repeated request. */
-export const REPLAYED = 'idempotent-replayed'
+const REPLAYED = 'idempotent-replayed'
 
 /** The key of a request as core gets it: with this door's prefix and the asker's id, so that no two people share one. */
-export function requestKey(c: Context<WebEnv>): string | undefined {
+function requestKey(c: Context<WebEnv>): string | undefined {
   const key = c.req.header('idempotency-key')
   if (key === undefined) return undefined
   if (!/^[\x21-\x7e]{1,255}$/.test(key)) {

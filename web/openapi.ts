@@ -7,7 +7,7 @@ import type { Api } from './env.ts'
 // The keys of an object, by its own type; errorTable's keys are the codes.
 const codes = Object.keys(errorTable) as [ErrorCode, ...ErrorCode[]]
 
-export const ErrorAnswer = z.object({
+const ErrorAnswer = z.object({
   error: z.object({
     code: z.enum(codes).describe('Stable; match on this.'),
     message: z.string().describe('What happened, with the ids.'),

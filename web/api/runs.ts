@@ -231,7 +231,7 @@ export async function settled(core: Core, c: Context<WebEnv>, run: Run, seconds 
 }
 
 /** True when nothing will ever come after `after`. */
-export const isOver = (run: Run, after: number): boolean => isTerminal(run.status) && after >= run.last_seq
+const isOver = (run: Run, after: number): boolean => isTerminal(run.status) && after >= run.last_seq
 
 function watch(core: Core, actor: Actor, id: string, after: number, heartbeatMs: number): ReadableStream<Uint8Array> {
   return eventStream({

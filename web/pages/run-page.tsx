@@ -43,11 +43,11 @@ export function RunPanel({ run, now, notice }: RunView) {
   return (
     <>
       {notice !== undefined && <Notice error={notice} />}
-      <hgroup class="title">
+      <div class="title">
         <h1>{run.agent}</h1>
         <Status run={run} />
         {!isTerminal(run.status) && run.stop_requested_at === null && <StopButton run={run} />}
-      </hgroup>
+      </div>
       <pre class="prompt">{run.prompt}</pre>
       <Facts run={run} now={now} />
       {run.pending.map((approval) => (

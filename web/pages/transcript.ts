@@ -12,8 +12,6 @@ export type Change =
   | { type: 'appended'; at: number; text: string }
   | { type: 'changed'; at: number; block: Block }
 
-export type Transcript = ReturnType<typeof createTranscript>
-
 /** Folds the events of one run, in order of seq, into blocks. Events that say nothing to a reader change nothing. */
 export function createTranscript() {
   const blocks: Block[] = []

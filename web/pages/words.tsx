@@ -34,7 +34,7 @@ export function When({ at, now }: { at: string; now: Date }) {
   )
 }
 
-export const absolute = (at: string): string => `${at.slice(0, 19).replace('T', ' ')} UTC`
+const absolute = (at: string): string => `${at.slice(0, 19).replace('T', ' ')} UTC`
 
 function ago(then: Date, now: Date): string {
   const seconds = Math.max(0, Math.floor((now.getTime() - then.getTime()) / 1_000))
