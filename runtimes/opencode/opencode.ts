@@ -373,9 +373,8 @@ export async function openOpencode(
     const { busy, messages } = await facts(ref, signal)
     if (!busy || messages === null) return { result: 'already_terminal' as const }
     const messageId = messageIdFor('steer', randomUUID())
-    await store(ref, messageId, text, signal)
     // The loop at work takes it up with its next step; if that was the last, status() sets it going again.
-    await client.answerPrompts(ref.session!, { ...promptOf(ref), messageId }, signal)
+    await store(ref, messageId, text, signal)
     return { result: 'accepted' as const }
   }
 

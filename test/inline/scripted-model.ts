@@ -7,6 +7,8 @@ export type Script = {
   tools?: { name: string; args: Record<string, unknown> }[]
   /** Answered after the tools; left out: what the tools gave. */
   text?: string
+  /** Thought before each answer. */
+  reasoning?: string
   /** Answered instead: all earlier prompts of the session. */
   recall?: boolean
   /** With a pause between the pieces of the answer. */
@@ -29,9 +31,10 @@ export async function startScriptedModel() {
         return { error: { message: script.error.message, type: 'invalid_request_error' }, status: script.error.status }
       const results = toolResults(request)
       const tool = script.tools?.[results.length]
-      if (tool) return { toolCalls: [{ name: tool.name, arguments: JSON.stringify(tool.args) }], usage }
+      const thought = script.reasoning === undefined ? {} : { reasoning: script.reasoning }
+      if (tool) return { ...thought, toolCalls: [{ name: tool.name, arguments: JSON.stringify(tool.args) }], usage }
       if (script.recall) return { content: promptsOf(request).slice(0, -1).join('\n'), usage }
-      return { content: script.text ?? (results.join('\n') || 'done'), usage }
+      return { content: script.text ?? (results.join('\n') || 'done'), ...thought, usage }
     },
     ...(slow ? { latency: 60 } : {}),
   })
