@@ -12,7 +12,7 @@ import { HubError } from './errors.ts'
 import { abandonRequest, beginRequest, finishRequest } from './idempotency.ts'
 import { packageVersion } from './package-root.ts'
 import type { Log, RuntimeKind } from './ports.ts'
-import { resolveSecret } from './secrets/resolve.ts'
+import { readSecretFile, resolveSecret } from './secrets/resolve.ts'
 import { createScrubber } from './secrets/scrubber.ts'
 import { createDeclarations } from './work/declarations.ts'
 import { createFeed, stateTopic } from './work/feed.ts'
@@ -73,7 +73,11 @@ export async function createCore(options: CoreOptions): Promise<HubCore> {
   let stopUpkeep: (() => Promise<void>) | null = null
 
   const secret = async (reference: string): Promise<string> => {
-    const value = await resolveSecret(reference, { env })
+    const value = await resolveSecret(reference, {
+      env,
+      // The hub's own keys and database are nobody's secret to use.
+      readFile: (path) => readSecretFile(path, { refuse: [dataDir] }),
+    })
     scrubber.add(value, 'secret')
     return value
   }

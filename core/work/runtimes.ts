@@ -1,4 +1,5 @@
 import { and, eq, inArray, isNull, sql } from 'drizzle-orm'
+import { authorize } from '../access/policy.ts'
 import type { Db } from '../database.ts'
 import { HubError } from '../errors.ts'
 import { newId } from '../id.ts'
@@ -18,7 +19,7 @@ export function runtimeNoun(kinds: Kinds): Noun<RuntimeDefinition> {
     notFound: 'runtime_not_found',
     table: asDeclared(runtimes),
     schema: RuntimeDefinition,
-    async prepare(db, name, definition) {
+    async prepare(db, name, definition, { actor }) {
       const kind = kinds.get(definition.kind)
       if (!kind) {
         throw new HubError('invalid_request', `Runtime ${name}: there is no kind ${definition.kind}.`, {
@@ -26,6 +27,9 @@ export function runtimeNoun(kinds: Kinds): Noun<RuntimeDefinition> {
         })
       }
       parse(kind.settings, definition.settings, `The settings of runtime ${name}`)
+      // Whoever names a secret here can have it sent to where the settings point.
+      if (/"(env|file):/.test(JSON.stringify(definition.settings)))
+        authorize(actor, 'administer', { type: 'runtime', id: name })
       await requireTeam(db, definition.team)
       return { concurrency: definition.concurrency ?? null }
     },
