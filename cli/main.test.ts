@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { type CliHub, openCliHub, startCli } from '../test/cli.ts'
+import { type CliHub, hasTerminal, openCliHub, startCli, startCliAtTerminal } from '../test/cli.ts'
 import { packageFolder } from './package-folder.ts'
 
 let hub: CliHub
@@ -140,6 +140,85 @@ describe('watch, send and stop', () => {
     await running.shows(/steered: hurry/)
     await hub.cli(['stop', run.id])
     expect((await running.ended).code).toBe(1)
+  })
+})
+
+describe('a hub that goes away', () => {
+  test('is waited for, and events go on after the last one seen, without gap or repeat', async () => {
+    const started = hub.start(['run', 'echo', 'say:before sleep:1500 say:after', '--json'])
+    await started.shows(/before/)
+    const back = await hub.away()
+    await started.shows(/waiting for it to come back/)
+    await back()
+    const { code, stdout } = await started.ended
+    const events = stdout
+      .trim()
+      .split('\n')
+      .slice(0, -1)
+      .map((line) => JSON.parse(line))
+    expect(code).toBe(0)
+    expect(events.map(({ seq }) => seq)).toEqual(events.map((_, index) => index + 1))
+    expect(stdout).toContain('after')
+  })
+})
+
+describe.runIf(hasTerminal)('at a terminal', () => {
+  const enter = '\r'
+  const down = '\u001b[B'
+  const ctrlC = '\u0003'
+  const open = (args: string[]) => startCliAtTerminal(args, { cwd: hub.folder })
+
+  test('Ctrl-C offers to stop the run', async () => {
+    const run = open(['run', 'echo', 'say:begun last'])
+    await run.shows(/begun/)
+    run.child.stdin?.write(ctrlC)
+    await run.shows(/Stop it[\s\S]*Detach[\s\S]*Keep watching/)
+    run.child.stdin?.write(enter)
+    const { code, stdout } = await run.ended
+    expect({ code, stdout }).toEqual({ code: 130, stdout: expect.stringContaining('■ cancelled') })
+  })
+
+  test.each([
+    ['Detach', [down, enter]],
+    ['a second Ctrl-C', [ctrlC]],
+  ])('%s leaves the run at work', async (_, keys) => {
+    const run = open(['run', 'echo', 'say:begun last'])
+    await run.shows(/begun/)
+    run.child.stdin?.write(ctrlC)
+    await run.shows(/Keep watching/)
+    for (const key of keys) run.child.stdin?.write(key)
+    const { code, stdout } = await run.ended
+    const [, id] = /signalbox stop (run_\w+)/.exec(stdout) ?? []
+    expect(code).toBe(130)
+    expect((await hub.core.runs.get(hub.admin, id!)).status).toBe('running')
+    await hub.cli(['stop', id!])
+  })
+
+  test('what a run asks is asked right there', async () => {
+    const run = open(['run', 'echo', 'permit:bash say:done'])
+    await run.shows(/May I use bash\?[\s\S]*\/etc\/motd[\s\S]*Allow once[\s\S]*Reject[\s\S]*Decide later/)
+    run.child.stdin?.write(down + enter)
+    const { code, stdout } = await run.ended
+    expect({ code, stdout }).toEqual({ code: 0, stdout: expect.stringMatching(/answer reject\r\n[\s\S]*✓ succeeded/) })
+  })
+
+  test('a question that is answered elsewhere is taken back', async () => {
+    const run = open(['run', 'echo', 'ask:Tea_or_coffee say:done'])
+    await run.shows(/Your answer\?[\s\S]*Write an answer/)
+    const { data } = JSON.parse((await hub.cli(['approvals', '--json'])).stdout)
+    await hub.cli(['send', data[0].session_id, 'tea', '--detach'])
+    const { code, stdout } = await run.ended
+    expect({ code, stdout }).toEqual({ code: 0, stdout: expect.stringMatching(/answer tea\r\n[\s\S]*✓ succeeded/) })
+  })
+
+  test('an answer may be written', async () => {
+    const run = open(['run', 'echo', 'ask:Tea_or_coffee say:done'])
+    await run.shows(/Write an answer/)
+    run.child.stdin?.write(enter)
+    await run.shows(/Your answer[\s\S]*Your answer/)
+    run.child.stdin?.write(`coffee, black${enter}`)
+    const { code, stdout } = await run.ended
+    expect({ code, stdout }).toEqual({ code: 0, stdout: expect.stringContaining('answer coffee, black') })
   })
 })
 
