@@ -5,7 +5,8 @@ import { type DemoCall, type DemoTool, type DemoToolKind, kindOf, offered } from
 export type DemoMessage = {
   role: string
   text: string
-  calls: DemoCall[] /** Of a tool's result: which call it answers. */
+  calls: DemoCall[]
+  /** Of a tool's result: which call it answers. */
   callId: string | null
 }
 
@@ -212,7 +213,7 @@ function explanation(messages: DemoMessage[], tools: DemoTool[]): string {
   const remembers =
     prompts.length > 1 ? `\n\nThis is message ${prompts.length} of this session; the first was "${first}".` : ''
   return [
-    'I am the offline demo model: fixed rules, no intelligence, so I cannot answer that. What I can do:',
+    'I am the offline demo model: fixed rules, no intelligence, and none of them fits this prompt. What I can do:',
     can.join('\n'),
     `\nFor a real model set ANTHROPIC_API_KEY, OPENAI_API_KEY or OPENAI_BASE_URL (any OpenAI-compatible server) and start the hub again.${remembers}`,
   ].join('\n')

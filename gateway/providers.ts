@@ -2,12 +2,18 @@ import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import * as z from 'zod'
 import { HubError } from '../core/index.ts'
+import type { CallFormat } from './usage.ts'
 
 export type Provider = {
   /** What stands before the slash of `provider/model`, and first in the relay's paths. */
   id: string
   /** Whose API it speaks; `demo` is answered in this process. */
   dialect: 'anthropic' | 'openai' | 'demo'
+  /**
+   * Which of its APIs its newest models want: OpenAI's own reason with tools only on Responses, while servers that are
+   * compatible with OpenAI surely have Chat Completions and maybe no other.
+   */
+  api: CallFormat
   /** Up to and with the version, no slash at the end: `https://api.anthropic.com/v1`. Empty for `demo`. */
   baseUrl: string
   /** Reference of the key (`env:NAME`, `file:/path`), never the key: who resolves it tells the scrubber. Null: none is sent. */
@@ -43,17 +49,24 @@ export async function providersFromEnv(env: Env): Promise<Providers> {
     const baseUrl = env.ANTHROPIC_BASE_URL ? baseUrlOf(env.ANTHROPIC_BASE_URL, 'ANTHROPIC_BASE_URL') : ANTHROPIC.baseUrl
     // Anthropic's own clients take the address without the version; with it is accepted too.
     const versioned = baseUrl.endsWith('/v1') ? baseUrl : `${baseUrl}/v1`
-    providers.set('anthropic', { id: 'anthropic', dialect: 'anthropic', baseUrl: versioned, key: anthropicKey })
+    providers.set('anthropic', {
+      id: 'anthropic',
+      dialect: 'anthropic',
+      api: 'messages',
+      baseUrl: versioned,
+      key: anthropicKey,
+    })
   }
   const openaiKey = keyReference(env, 'OPENAI_API_KEY')
   if (openaiKey || env.OPENAI_BASE_URL) {
     const baseUrl = env.OPENAI_BASE_URL ? baseUrlOf(env.OPENAI_BASE_URL, 'OPENAI_BASE_URL') : OPENAI.baseUrl
     // OpenAI's own clients take the address with the version; a bare host means the usual one.
     const versioned = new URL(baseUrl).pathname === '/' ? `${baseUrl}/v1` : baseUrl
-    providers.set('openai', { id: 'openai', dialect: 'openai', baseUrl: versioned, key: openaiKey })
+    const api = versioned === OPENAI.baseUrl ? 'responses' : 'chat'
+    providers.set('openai', { id: 'openai', dialect: 'openai', api, baseUrl: versioned, key: openaiKey })
   }
   const demo = providers.size === 0
-  providers.set('demo', { id: 'demo', dialect: 'demo', baseUrl: '', key: null })
+  providers.set('demo', { id: 'demo', dialect: 'demo', api: 'chat', baseUrl: '', key: null })
   return { providers, defaultModel: await defaultModel(env, providers), demo }
 }
 

@@ -46,10 +46,19 @@ beforeAll(async () => {
   const providers = new Map<string, Provider>([
     [
       'anthropic',
-      { id: 'anthropic', dialect: 'anthropic', baseUrl: `${upstream.url}/v1`, key: 'env:ANTHROPIC_API_KEY' },
+      {
+        id: 'anthropic',
+        dialect: 'anthropic',
+        api: 'messages',
+        baseUrl: `${upstream.url}/v1`,
+        key: 'env:ANTHROPIC_API_KEY',
+      },
     ],
-    ['openai', { id: 'openai', dialect: 'openai', baseUrl: `${upstream.url}/v1`, key: 'env:OPENAI_API_KEY' }],
-    ['demo', { id: 'demo', dialect: 'demo', baseUrl: '', key: null }],
+    [
+      'openai',
+      { id: 'openai', dialect: 'openai', api: 'chat', baseUrl: `${upstream.url}/v1`, key: 'env:OPENAI_API_KEY' },
+    ],
+    ['demo', { id: 'demo', dialect: 'demo', api: 'chat', baseUrl: '', key: null }],
   ])
   relay = await modelRelay(core, { providers, log: { info: log, warn: log, error: log } })
 })
@@ -504,8 +513,20 @@ describe('usage', () => {
     mock.onMessage('hello', { content: 'Hello there, this is a longer answer so that it comes in pieces. 🌍', usage })
     await mock.start()
     const providers = new Map<string, Provider>([
-      ['anthropic', { id: 'anthropic', dialect: 'anthropic', baseUrl: `${mock.url}/v1`, key: 'env:ANTHROPIC_API_KEY' }],
-      ['openai', { id: 'openai', dialect: 'openai', baseUrl: `${mock.url}/v1`, key: 'env:OPENAI_API_KEY' }],
+      [
+        'anthropic',
+        {
+          id: 'anthropic',
+          dialect: 'anthropic',
+          api: 'messages',
+          baseUrl: `${mock.url}/v1`,
+          key: 'env:ANTHROPIC_API_KEY',
+        },
+      ],
+      [
+        'openai',
+        { id: 'openai', dialect: 'openai', api: 'chat', baseUrl: `${mock.url}/v1`, key: 'env:OPENAI_API_KEY' },
+      ],
     ])
     mocked = await modelRelay(core, { providers, log: { info: log, warn: log, error: log } })
   })
@@ -612,7 +633,9 @@ test('a relay listens on its old port again, and on another one when that is tak
 
 test('closing ends calls at work and records them first', async () => {
   const closing = await modelRelay(core, {
-    providers: new Map([['openai', { id: 'openai', dialect: 'openai', baseUrl: upstream.url, key: null }]]),
+    providers: new Map([
+      ['openai', { id: 'openai', dialect: 'openai', api: 'chat', baseUrl: upstream.url, key: null }],
+    ]),
     log: { info: log, warn: log, error: log },
   })
   upstream.script = (response) =>

@@ -86,9 +86,8 @@ export async function modelRelay(core: RelayCore, options: RelayOptions): Promis
       const bytes = await readBody(c.env.incoming, MAX_BODY_BYTES).catch(() => 'gone' as const)
       if (bytes === 'gone') return RESPONSE_ALREADY_SENT
       if (!bytes) return refuse(tooLarge(MAX_BODY_BYTES))
-      body = toCallBody(bytes, endpoint.format, (text) =>
-        core.scrub(text.replaceAll(token, '[REDACTED:session_token]')),
-      )
+      const scrub = (text: string) => core.scrub(text.replaceAll(token, '[REDACTED:session_token]'))
+      body = toCallBody(bytes, { format: endpoint.format, provider, scrub })
       if (!body) return refuse(NOT_A_CALL)
       const wrong = wrongModel(provider, body.model, session, providers)
       if (wrong) return refuse(wrong)

@@ -1,10 +1,12 @@
 import type { IncomingMessage } from 'node:http'
+import * as z from 'zod'
+import type { Provider } from './providers.ts'
 import type { CallFormat } from './usage.ts'
 
 /** What is read of a call before it goes on; the rest belongs to the provider. */
 export type CallBody = {
   model: string
-  stream: boolean /** What goes upstream: the caller's own bytes unless something had to change. */
+  /** What goes upstream: the caller's own bytes unless something had to change. */
   bytes: Buffer | string
   data: unknown
 }
@@ -25,14 +27,21 @@ export async function readBody(incoming: IncomingMessage, maxBytes: number): Pro
 }
 
 /**
- * Parses a call: every string in it goes through `scrub`, and a Chat Completions stream asks for usage unless the caller
- * decided that itself. Null when it is not a JSON object with a `model`.
+ * Parses a call: every string in it goes through `scrub`, a Chat Completions stream asks for usage unless the caller decided that
+ * itself, and one for OpenAI's own API is put as its newest models take it. Null when it is no JSON object with a `model`.
  */
-export function toCallBody(bytes: Buffer, format: CallFormat | null, scrub: (text: string) => string): CallBody | null {
+export function toCallBody(
+  bytes: Buffer,
+  {
+    format,
+    provider,
+    scrub,
+  }: { format: CallFormat | null; provider: Pick<Provider, 'api'>; scrub: (text: string) => string },
+): CallBody | null {
   let changed = false
-  let data: unknown
+  let parsed: unknown
   try {
-    data = JSON.parse(bytes.toString('utf8'), (_key, value: unknown) => {
+    parsed = JSON.parse(bytes.toString('utf8'), (_key, value: unknown) => {
       if (typeof value !== 'string') return value
       const clean = scrub(value)
       if (clean !== value) changed = true
@@ -41,18 +50,43 @@ export function toCallBody(bytes: Buffer, format: CallFormat | null, scrub: (tex
   } catch {
     return null
   }
-  if (typeof data !== 'object' || data === null || !('model' in data) || typeof data.model !== 'string') return null
-  const stream = 'stream' in data && data.stream === true
-  if (format === 'chat' && stream) {
-    const options = 'stream_options' in data && typeof data.stream_options === 'object' ? data.stream_options : null
-    if (!options || !('include_usage' in options)) {
-      data = { ...data, stream_options: { ...options, include_usage: true } }
-      changed = true
-    }
-  }
+  const call = Call.safeParse(parsed)
+  if (!call.success) return null
+  const { model } = call.data
+  const additions =
+    format === 'chat' ? { ...usageAsked(call.data), ...(provider.api === 'responses' ? forOpenai(call.data) : {}) } : {}
   // Serialized anew only when needed: numbers and key order stay the caller's own.
-  return { model: modelOf(data), stream, bytes: changed ? JSON.stringify(data) : bytes, data }
+  if (!changed && Object.keys(additions).length === 0) return { model, bytes, data: parsed }
+  const data = { ...call.data, ...additions }
+  return { model, bytes: JSON.stringify(data), data }
 }
 
-// Checked above to be there and a string.
-const modelOf = (data: unknown) => (data as { model: string }).model
+const Call = z.looseObject({ model: z.string() })
+type Call = z.infer<typeof Call>
+
+function usageAsked({ stream, stream_options: options }: Call): object {
+  if (stream !== true) return {}
+  const known = typeof options === 'object' && options !== null ? options : {}
+  return 'include_usage' in known ? {} : { stream_options: { ...known, include_usage: true } }
+}
+
+/**
+ * OpenAI refuses `max_tokens` for reasoning models, and from GPT-5.1 on tools together with reasoning on Chat Completions, which
+ * is their default. Clients made for compatible servers send just that. OpenAI: Chat Completions, `max_completion_tokens`.
+ */
+function forOpenai({
+  model,
+  max_tokens: maxTokens,
+  max_completion_tokens: newer,
+  tools,
+  reasoning_effort: effort,
+}: Call): object {
+  const hasTools = Array.isArray(tools) && tools.length > 0
+  return {
+    // Undefined is left out of JSON.
+    ...(maxTokens === undefined || newer !== undefined
+      ? {}
+      : { max_tokens: undefined, max_completion_tokens: maxTokens }),
+    ...(hasTools && effort === undefined && /^gpt-5\.[1-9]/.test(model) ? { reasoning_effort: 'none' } : {}),
+  }
+}
