@@ -13,8 +13,9 @@ const MEASURED_MS = 4_000
 /** Calls of the tool run_get, 50 at once over kept connections, against a plain node:http echo in the same process. */
 export const bench: Bench = { name: 'mcp', places: true, run: mcpCalls }
 
-export async function mcpCalls(place: Place = { name: 'PGlite', databaseUrl: null }): Promise<Line[]> {
-  const { remove, ...data } = await openPlace(place)
+async function mcpCalls(place: Place): Promise<Line[]> {
+  const kept = await openPlace(place)
+  const data = { dataDir: kept.dataDir, databaseUrl: kept.databaseUrl }
   const child = spawn(
     process.execPath,
     ['--import', 'tsx', join(import.meta.dirname, 'mcp-server.ts'), JSON.stringify(data)],
@@ -77,7 +78,7 @@ export async function mcpCalls(place: Place = { name: 'PGlite', databaseUrl: nul
     const exited = new Promise((resolve) => child.once('exit', resolve))
     child.stdin?.end()
     await exited
-    await remove()
+    await kept.remove()
   }
 }
 

@@ -283,7 +283,7 @@ describe('resources and prompts', () => {
     expect(transcript.indexOf('grep done')).toBeLessThan(transcript.indexOf('found it'))
     expect((await read(`session://${run.session_id}`)).text).toContain('found it')
     await expect(client.readResource({ uri: 'run://run_none' })).rejects.toThrow(/no run/)
-    await expect(client.readResource({ uri: 'file:///etc/passwd' })).rejects.toThrow()
+    await expect(client.readResource({ uri: 'file:///etc/passwd' })).rejects.toThrow(/not found/)
   })
 
   test('are listed with agents, recent runs and sessions, and completed while typing', async () => {

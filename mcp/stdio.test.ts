@@ -30,7 +30,7 @@ afterAll(async () => {
 
 async function openHub(port?: number): Promise<McpHub> {
   const hub = await openMcpHub({ hub: core, ...(port === undefined ? {} : { port }) })
-  closing.push(hub.stop)
+  closing.push(() => hub.stop())
   return hub
 }
 

@@ -1,4 +1,4 @@
-import { readdir } from 'node:fs/promises'
+import { readdir, readFile } from 'node:fs/promises'
 import { Client } from '@modelcontextprotocol/sdk/client/index.js'
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js'
 import { CallToolResultSchema } from '@modelcontextprotocol/sdk/types.js'
@@ -36,6 +36,19 @@ describe('every tool', () => {
         .length,
     ).toBeLessThan(40_000)
   })
+})
+
+test('docs/mcp.md names every tool, resource and prompt', async () => {
+  const page = await readFile(new URL('../../docs/mcp.md', import.meta.url), 'utf8')
+  const named = (pattern: RegExp) => [...page.matchAll(pattern)].map(([, name]) => name)
+  expect(named(/^\| `([a-z_]+)` \|/gm)).toEqual(catalogue.tools.map(({ name }) => name))
+  expect(named(/^\| `([a-z]+:\/\/[^`]+)` \|/gm)).toEqual(
+    catalogue.resourceTemplates.map(({ uriTemplate }) => uriTemplate),
+  )
+  const prompts = catalogue.prompts.map(
+    ({ name, arguments: args = [] }) => `${name}(${args.map((argument) => argument.name).join(', ')})`,
+  )
+  expect(named(/^\| `([a-z_]+\([a-z_, ]*\))` \|/gm)).toEqual(prompts)
 })
 
 describe('what a tool gives', () => {

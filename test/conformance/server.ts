@@ -50,7 +50,7 @@ function fixtureServer({ era }: McpRequestContext): McpServer {
         prompts: { listChanged: true },
         resources: { subscribe: true, listChanged: true },
       },
-      requestState: { verify: states.verify },
+      requestState: { verify: (state, context) => states.verify(state, context) },
       cacheHints: {
         'server/discover': cached,
         'tools/list': cached,

@@ -40,7 +40,7 @@ export const jobs: Record<string, Job> = {
     description: 'Works for some seconds',
     work: async ({ seconds, label }, { signal }) => {
       await sleep(Number(seconds ?? 1) * 1_000, signal)
-      return text(`Computed ${String(label ?? 'it')}`)
+      return text(`Computed ${typeof label === 'string' ? label : 'it'}`)
     },
   },
   failing_job: {
