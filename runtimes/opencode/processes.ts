@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process'
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
+import { sep } from 'node:path'
 
 /** A process that is surely the one meant: pids are used again, a pid with its start time is not. */
 export type Identity = { pid: number; startedAt: string }
@@ -56,6 +57,22 @@ export function descendants(pid: number): Identity[] {
     queue = [...queue, ...next.map((child) => child.pid)]
   }
   return found
+}
+
+/** What works in a folder or below: a command whose server was killed has nothing else left that tells whose it is. Linux only. */
+export function workingIn(folder: string): Identity[] {
+  if (process.platform !== 'linux') return []
+  return readdirSync('/proc').flatMap((name) => {
+    if (!/^\d+$/.test(name)) return []
+    try {
+      if (!`${readlinkSync(`/proc/${name}/cwd`)}${sep}`.startsWith(`${folder}${sep}`)) return []
+    } catch {
+      // Gone, or another user's and not ours to end.
+      return []
+    }
+    const startedAt = startTime(Number(name))
+    return startedAt === null ? [] : [{ pid: Number(name), startedAt }]
+  })
 }
 
 /** The fields of /proc/pid/stat after the name, which may itself hold spaces and brackets: state, parent, ..., start time. */

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { HubError, type Log } from '../../core/index.ts'
 import type { Binary } from './binary.ts'
 import { type Home, serverEnvironment } from './home.ts'
-import { descendants, endProcess, type Identity, isAlive, signal, startTime } from './processes.ts'
+import { descendants, endProcess, type Identity, isAlive, signal, startTime, workingIn } from './processes.ts'
 
 /** How to speak to the running server. `instance` changes with every start. */
 export type Address = { url: string; password: string; instance: string }
@@ -109,6 +109,7 @@ export function superviseServer(input: { binary: Binary; home: Home; log: Log; t
   }
 
   async function launch(): Promise<{ state: State; address: Address }> {
+    for (const left of workingIn(home.workspaces)) signal(left, 'SIGKILL')
     const instance = randomBytes(8).toString('hex')
     const password = randomBytes(32).toString('base64url')
     const heartbeat = join(home.heartbeats, instance)
@@ -196,7 +197,7 @@ export function superviseServer(input: { binary: Binary; home: Home; log: Log; t
   async function end(identity: Identity): Promise<void> {
     const commands = descendants(identity.pid)
     await endProcess(identity)
-    for (const command of commands) signal(command, 'SIGKILL')
+    for (const command of [...commands, ...workingIn(home.workspaces)]) signal(command, 'SIGKILL')
   }
 
   return {
