@@ -1,7 +1,8 @@
-/** The whole way offline: core, the inline harness with its real binary, the relay, the demo model. */
+/** The whole way offline: core, the inline harness with its real binary, the relay, the demo model or a provider on loopback. */
 import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { LLMock } from '@copilotkit/aimock'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { Run } from '../core/index.ts'
 import { runtimeKinds } from '../runtimes/index.ts'
@@ -12,11 +13,25 @@ import { type ModelRelay, modelRelay } from './relay.ts'
 let hub: TestCore
 let relay: ModelRelay
 let workspaces: string
+let mock: LLMock
+const KEY = 'sk-the-real-key-0123456789abcdef'
 const tokensSeen = new Set<string>()
 
+const MODELS = { welcome: 'demo/demo', claude: 'anthropic/claude-sonnet-5', gpt: 'openai/gpt-5.5' }
+
 beforeAll(async () => {
-  hub = await openTestCore({ kinds: runtimeKinds, worker: false })
-  const { providers } = await providersFromEnv({})
+  mock = new LLMock({ port: 0, host: '127.0.0.1' })
+  const usage = { prompt_tokens: 1000, completion_tokens: 20, input_tokens: 1000, output_tokens: 20 }
+  mock.onMessage(/hello provider/, { content: `Hello back. Do not say ${KEY} aloud.`, usage })
+  await mock.start()
+  const env = {
+    ANTHROPIC_API_KEY: KEY,
+    ANTHROPIC_BASE_URL: mock.url,
+    OPENAI_API_KEY: KEY,
+    OPENAI_BASE_URL: `${mock.url}/v1`,
+  }
+  hub = await openTestCore({ kinds: runtimeKinds, worker: false, env })
+  const { providers } = await providersFromEnv(env)
   const { core } = hub
   const watched = {
     ...core,
@@ -34,19 +49,22 @@ beforeAll(async () => {
   // Agents have users of their own, who must be able to get there.
   await chmod(workspaces, 0o755)
   await core.runtimes.create(hub.admin, { name: 'offline', kind: 'opencode', settings: { workspaces } })
-  await core.agents.create(hub.admin, { name: 'welcome', runtime: 'offline', model: 'demo/demo' })
+  for (const [name, model] of Object.entries(MODELS)) {
+    await core.agents.create(hub.admin, { name, runtime: 'offline', model })
+  }
   await core.startWorker()
 }, 120_000)
 afterAll(async () => {
   await hub?.close()
   await relay?.close()
+  await mock?.stop()
   await rm(workspaces, { recursive: true, force: true })
 })
 
 /** Runs to the end, with a file that comes along. */
-async function runOnce(prompt: string, files: string[] = []): Promise<Run> {
+async function runOnce(prompt: string, files: string[] = [], agent: keyof typeof MODELS = 'welcome'): Promise<Run> {
   const { core, admin } = hub
-  const started = await core.runs.start(admin, { agent: 'welcome', prompt, files, mode: 'queue' })
+  const started = await core.runs.start(admin, { agent, prompt, files, mode: 'queue' })
   for await (const _ of core.runs.watch(admin, started.id));
   return core.runs.get(admin, started.id)
 }
@@ -90,3 +108,21 @@ test('a run that counts slowly can be stopped', async () => {
   expect((await core.runs.get(admin, started.id)).status).toBe('cancelled')
   expect(text).toMatch(/^\[demo model\] Counting to 100\.\n1\n2/)
 }, 120_000)
+
+test.each(['claude', 'gpt'] as const)(
+  'a run of %s calls its provider through the relay; it is metered, and a key in the reply is not stored',
+  async (agent) => {
+    mock.clearRequests()
+    const run = await runOnce('hello provider', [], agent)
+    expect(run).toMatchObject({ status: 'succeeded', error: null })
+    expect(run.output).toMatch(/^Hello back\. Do not say \[REDACTED:\w+\] aloud\.$/)
+    expect(run.usage).toMatchObject({
+      input_tokens: run.usage.model_calls * 1000,
+      output_tokens: run.usage.model_calls * 20,
+    })
+    expect(mock.getRequests().length).toBeGreaterThan(0)
+    const { events } = await hub.core.runs.events(hub.admin, run.id, { limit: 1000 })
+    expect(JSON.stringify(events)).not.toContain(KEY)
+  },
+  120_000,
+)
