@@ -187,9 +187,8 @@ export async function modelRelay(core: RelayCore, options: RelayOptions): Promis
   for (const endpoint of ENDPOINTS) {
     app.on(endpoint.method, `/:provider/v1${endpoint.path}`, (c) => track(answer(c, endpoint)))
   }
-  app.notFound((c) => {
-    return c.json(refusalBody('openai', unknownPath(c.req.method, c.req.path)), 404)
-  })
+  const dialectOf = (path: string) => providers.get(path.split('/')[1] ?? '')?.dialect ?? 'openai'
+  app.notFound((c) => c.json(refusalBody(dialectOf(c.req.path), unknownPath(c.req.method, c.req.path)), 404))
   app.onError((error, c) => {
     log.error('the model relay met a fault', { path: c.req.path, reason: reasonOf(error) })
     // Headers are out: another response would be written over the first, which ends the process.
@@ -197,7 +196,7 @@ export async function modelRelay(core: RelayCore, options: RelayOptions): Promis
       c.env.outgoing.destroy()
       return RESPONSE_ALREADY_SENT
     }
-    return c.json(refusalBody('openai', HUB_FAULT), HUB_FAULT.status)
+    return c.json(refusalBody(dialectOf(c.req.path), HUB_FAULT), HUB_FAULT.status)
   })
 
   const server = createAdaptorServer({ fetch: app.fetch })
