@@ -140,6 +140,32 @@ describe('the stdio bridge', () => {
     expect((await run(client, 'say:found')).structuredContent).toMatchObject({ output: 'found' })
   })
 
+  test('holds back what comes right behind an initialize until the session is there', async () => {
+    const hub = await openHub()
+    const { command: program, args, env } = command(addressOf(hub))
+    const child = spawn(program, args, { env, stdio: ['pipe', 'pipe', 'inherit'] })
+    closing.push(async () => child.kill())
+    let out = ''
+    child.stdout.on('data', (chunk: Buffer) => {
+      out += chunk.toString()
+    })
+    const params = { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'test', version: '1' } }
+    const messages = [
+      { id: 0, method: 'initialize', params },
+      { method: 'notifications/initialized' },
+      { id: 1, method: 'prompts/list' },
+    ]
+    child.stdin.write(messages.map((message) => `${JSON.stringify({ jsonrpc: '2.0', ...message })}\n`).join(''))
+    const lines = () =>
+      out
+        .split('\n')
+        .filter(Boolean)
+        .map((line) => JSON.parse(line) as unknown)
+    await expect
+      .poll(lines, { timeout: 20_000 })
+      .toMatchObject([{ id: 0 }, { id: 1, result: { prompts: expect.any(Array) } }])
+  })
+
   test('says on stderr that no hub runs, answers with the remedy, and ends with its stdin', async () => {
     const {
       command: program,

@@ -89,20 +89,21 @@ export async function stdioBridge({
     })
 
   async function fromClient(message: JSONRPCMessage): Promise<void> {
-    // What comes right behind an initialize waits for its answer, which names the session.
-    await opening
+    if (isInitializeRequest(message) && isJSONRPCRequest(message)) {
+      initialize = message
+      opening = new Promise((resolve) => {
+        opened = resolve
+      })
+    } else {
+      // What comes right behind an initialize waits for its answer, which names the session.
+      await opening
+    }
     if (isJSONRPCNotification(message) && message.method === 'notifications/cancelled') {
       if (cancelModern(message.params?.requestId)) return
     }
     if (!isJSONRPCRequest(message)) {
       await send(message).catch((error: unknown) => say.down(explain(error, hub.url)))
       return
-    }
-    if (isInitializeRequest(message)) {
-      initialize = message
-      opening = new Promise((resolve) => {
-        opened = resolve
-      })
     }
     const cancel = new AbortController()
     waiting.set(message.id, { cancel, modern: isModern(message) })
