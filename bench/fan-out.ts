@@ -8,10 +8,10 @@ import { openBenchHub, serveOn } from './hub.ts'
 import { prompts } from './instant-runtime.ts'
 import type { Bench, Line } from './line.ts'
 
-const EVENTS = 2_000
+const EVENTS = 10_000
 const WATCHERS = 100
 
-/** One run tells 2,000 events as fast as they are taken; 100 watchers in another process read all of them. */
+/** One run tells 10,000 events as fast as they are taken; 100 watchers in another process read all of them. */
 export const bench: Bench = {
   name: 'fan-out',
   places: true,

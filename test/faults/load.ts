@@ -51,8 +51,9 @@ export function startLoad(
       // Now and then the answer is lost on the way, as far as the client knows, and it asks again.
       if (random.chance(0.3)) await ask(request, session?.id)
       const watches = Array.from({ length: random.chance(0.4) ? 2 : 1 }, (_, at) => watch(run.id, `watcher ${at + 1}`))
-      if (random.chance(0.15)) await stop(request, run.id)
-      await Promise.all(watches)
+      const over = Promise.all(watches)
+      if (random.chance(0.15)) await stop(request, run.id, over)
+      await over
       session = random.chance(0.4) ? { id: run.session_id, agent } : null
     }
   }
@@ -72,8 +73,10 @@ export function startLoad(
     return run
   }
 
-  async function stop(request: SentRequest, runId: string): Promise<void> {
-    await beats(random.between(0, 10))
+  /** Somewhere in the middle; not at all when the run is over before. */
+  async function stop(request: SentRequest, runId: string, over: Promise<unknown>): Promise<void> {
+    const moment = beats(random.between(0, 10)).then(() => 'now')
+    if ((await Promise.race([moment, over])) !== 'now') return
     request.stopped = true
     const { status, body } = await door.send('POST', `/runs/${runId}/stop`)
     if (status !== 200 && status !== 202 && status !== 409)

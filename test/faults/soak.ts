@@ -13,7 +13,7 @@ const { values } = parseArgs({
     kills: { type: 'string', default: '300' },
     seed: { type: 'string', default: String(randomInt(1_000_000)) },
     replicas: { type: 'string', default: '1' },
-    clients: { type: 'string', default: '6' },
+    clients: { type: 'string', default: '10' },
   },
 })
 const faults = {
