@@ -1,4 +1,5 @@
 import type { Db } from '../database.ts'
+import { newId } from '../id.ts'
 import type { Ref, RuntimeEvent, RuntimeInterrupt } from '../ports.ts'
 import type { Usage } from '../shapes.ts'
 import type { Feed } from './feed.ts'
@@ -14,13 +15,16 @@ const MAX_WAITING = 2_000
 
 export type Recorder = ReturnType<typeof createRecorder>
 
+/** An interrupt as it is stored and shown: by the id of its approval. */
+export type Waiting = { approvalId: string; interrupt: RuntimeInterrupt; expiresAt: Date }
+
 type RecorderInput = {
   db: Db
   feed: Feed
   run: { id: string; sessionId: string; fence: number; nextSeq: number }
   framing: ReturnType<typeof framing>
   /** Native ids of interrupts stored earlier, and which of them the run waits for now. */
-  interrupts: { known: string[]; waiting: RuntimeInterrupt[]; interrupted: boolean }
+  interrupts: { known: string[]; waiting: Waiting[]; interrupted: boolean }
   inputMs: number
   deadlineAt: Date | null
   /** Called once when writing fails: another worker holds the run, or the database is gone. */
@@ -31,7 +35,7 @@ type RecorderInput = {
 export function createRecorder(input: RecorderInput) {
   const { db, feed, run, framing: frames } = input
   const known = new Set(input.interrupts.known)
-  const waiting = new Map(input.interrupts.waiting.map((interrupt) => [interrupt.id, interrupt]))
+  const waiting = new Map(input.interrupts.waiting.map((one) => [one.interrupt.id, one]))
   let { interrupted } = input.interrupts
   let interruptedAt = Date.now()
   let deadlineAt = input.deadlineAt
@@ -142,11 +146,9 @@ export function createRecorder(input: RecorderInput) {
       message: frames.cleanText(interrupt.message),
       ...(interrupt.arguments === undefined ? {} : { arguments: frames.clean(interrupt.arguments) }),
     }
-    waiting.set(interrupt.id, shown)
-    progress.opened = [
-      ...(progress.opened ?? []),
-      { interrupt: shown, expiresAt: new Date(Date.now() + input.inputMs) },
-    ]
+    const one = { approvalId: newId('apr'), interrupt: shown, expiresAt: new Date(Date.now() + input.inputMs) }
+    waiting.set(interrupt.id, one)
+    progress.opened = [...(progress.opened ?? []), one]
     if (interrupted) resumeLog()
     schedule()
   }
@@ -251,11 +253,13 @@ export function createRecorder(input: RecorderInput) {
   }
 }
 
-function toInterrupt({ id, kind, message, tool, toolCallId, arguments: args, options }: RuntimeInterrupt) {
+function toInterrupt({ approvalId, interrupt, expiresAt }: Waiting) {
+  const { kind, message, tool, toolCallId, arguments: args, options } = interrupt
   return {
-    id,
+    id: approvalId,
     reason: kind,
     message,
+    expiresAt: expiresAt.toISOString(),
     ...(toolCallId === undefined ? {} : { toolCallId }),
     metadata: { tool: tool ?? null, arguments: args ?? null, options },
   }

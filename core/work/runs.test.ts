@@ -141,7 +141,7 @@ describe('an approval', () => {
     const approval = waiting.pending[0]!
     expect((await log(waiting.id)).at(-1)).toMatchObject({
       type: 'RUN_FINISHED',
-      outcome: { type: 'interrupt', interrupts: [{ reason: 'permission' }] },
+      outcome: { type: 'interrupt', interrupts: [{ id: approval.id, reason: 'permission' }] },
     })
     await expect(hub.core.approvals.decide(hub.admin, approval.id, { option_id: 'nonsense' })).rejects.toMatchObject({
       code: 'invalid_request',

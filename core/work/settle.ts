@@ -1,6 +1,5 @@
 import { and, eq, inArray, type SQL, sql } from 'drizzle-orm'
 import { type Db, notify } from '../database.ts'
-import { newId } from '../id.ts'
 import type { Ref, RuntimeInterrupt } from '../ports.ts'
 import { approvals, sessions, sessionTokens } from '../schema/index.ts'
 import type { Usage } from '../shapes.ts'
@@ -21,7 +20,7 @@ export type Progress = {
   redactions?: number
   status?: 'running' | 'awaiting_input'
   /** Interrupts first seen now. */
-  opened?: { interrupt: RuntimeInterrupt; expiresAt: Date }[]
+  opened?: { approvalId: string; interrupt: RuntimeInterrupt; expiresAt: Date }[]
   /** Native ids that the runtime itself no longer waits for. */
   closed?: string[]
   deadlineAt?: Date
@@ -44,7 +43,7 @@ export async function append(
     if (opened.length > 0) {
       await tx
         .insert(approvals)
-        .values(opened.map(({ interrupt, expiresAt }) => toApproval(run.id, interrupt, expiresAt)))
+        .values(opened.map((one) => toApproval(run.id, one)))
         .onConflictDoNothing({ target: [approvals.runId, approvals.nativeId] })
     }
     if (closed.length > 0) {
@@ -118,9 +117,12 @@ function toColumns({ ref, phase, cursor, usage, redactions, status, deadlineAt }
   return set
 }
 
-function toApproval(runId: string, interrupt: RuntimeInterrupt, expiresAt: Date): typeof approvals.$inferInsert {
+function toApproval(
+  runId: string,
+  { approvalId, interrupt, expiresAt }: NonNullable<Progress['opened']>[number],
+): typeof approvals.$inferInsert {
   return {
-    id: newId('apr'),
+    id: approvalId,
     runId,
     nativeId: interrupt.id,
     kind: interrupt.kind,

@@ -1,7 +1,7 @@
 import { asc, eq } from 'drizzle-orm'
 import type { Database, Db } from '../database.ts'
 import { HubError } from '../errors.ts'
-import { type Log, type RuntimeEvent, type RuntimeInterrupt, RuntimeRejection } from '../ports.ts'
+import { type Log, type RuntimeEvent, RuntimeRejection } from '../ports.ts'
 import { approvals, replicas } from '../schema/index.ts'
 import type { Scrubber } from '../secrets/scrubber.ts'
 import type { Limits } from '../shapes.ts'
@@ -21,7 +21,7 @@ import {
 } from './lease.ts'
 import { readEvents } from './log.ts'
 import type { Pool } from './pool.ts'
-import { createRecorder } from './recorder.ts'
+import { createRecorder, type Waiting } from './recorder.ts'
 import { DEFAULTS, toTurn } from './turn.ts'
 
 /** A backstop for lost notifications. */
@@ -144,6 +144,8 @@ export async function startWorker(input: WorkerInput): Promise<Worker> {
     const abort = new AbortController()
     const { id } = claimed.run
     let heard: () => void = () => {}
+    // Its lease ran out under this very process: the older attempt must not go on beside the new one.
+    jobs.get(id)?.abort.abort()
     const job: Job = { claimed, abort, wake: () => heard(), done: Promise.resolve() }
     jobs.set(id, job)
     job.done = work(claimed, abort, (listener) => {
@@ -230,7 +232,7 @@ export async function startWorker(input: WorkerInput): Promise<Worker> {
   }
 }
 
-const fresh = { known: [] as string[], waiting: [] as RuntimeInterrupt[], interrupted: false }
+const fresh = { known: [] as string[], waiting: [] as Waiting[], interrupted: false }
 
 /** What an earlier holder wrote and left open. */
 async function remember(db: Db, { run }: Claimed) {
@@ -251,13 +253,10 @@ async function remember(db: Db, { run }: Claimed) {
       // Decided, but not yet taken to the runtime: still waited for.
       waiting: stored
         .filter(({ status, nativeId }) => status === 'pending' || handed.has(nativeId))
-        .map(({ nativeId, kind, message, tool, arguments: args, options }) => ({
-          id: nativeId,
-          kind,
-          message,
-          options,
-          ...(tool === null ? {} : { tool }),
-          arguments: args,
+        .map(({ id, nativeId, kind, message, tool, arguments: args, options, expiresAt }) => ({
+          approvalId: id,
+          expiresAt,
+          interrupt: { id: nativeId, kind, message, options, arguments: args, ...(tool === null ? {} : { tool }) },
         })),
       interrupted: lifecycle?.type === 'RUN_FINISHED',
     },
