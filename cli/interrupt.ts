@@ -14,9 +14,8 @@ export function onInterrupt(
   let last = Number.NEGATIVE_INFINITY
   const heard = (signal: NodeJS.Signals): void => {
     const at = now()
-    const same = at - last < SAME_PRESS_MS
+    if (at - last < SAME_PRESS_MS) return
     last = at
-    if (same) return
     times += 1
     pressed(times, signal)
   }
