@@ -48,9 +48,9 @@ beforeAll(async () => {
   workspaces = await mkdtemp(join(tmpdir(), 'signalbox-workspaces-'))
   // Agents have users of their own, who must be able to get there.
   await chmod(workspaces, 0o755)
-  await core.runtimes.create(hub.admin, { name: 'offline', kind: 'opencode', settings: { workspaces } })
+  await core.runtimes.update(hub.admin, 'inline', { settings: { workspaces } })
   for (const [name, model] of Object.entries(MODELS)) {
-    await core.agents.create(hub.admin, { name, runtime: 'offline', model })
+    await core.agents.create(hub.admin, { name, runtime: 'inline', model })
   }
   await core.startWorker()
 }, 120_000)
