@@ -74,6 +74,7 @@ export function webApp(core: Core, options: WebOptions): Hono<WebEnv> {
   const api = new OpenAPIHono<WebEnv>({ defaultHook: refuseInvalid })
   nameComponents(api)
   api.use(async (c, next) => {
+    if (c.req.method === 'GET' || c.req.method === 'HEAD') return await next()
     if (!c.req.path.endsWith('/files')) return await limitBody(c, next)
     const inMemory =
       c.req.header('idempotency-key') !== undefined || c.req.header('content-type')?.startsWith('multipart/')

@@ -1,6 +1,7 @@
 import type { Hook } from '@hono/zod-openapi'
 import type { Context } from 'hono'
 import { HTTPException } from 'hono/http-exception'
+import type * as z from 'zod'
 import { type Core, type ErrorBody, HubError, type Log, toErrorBody } from '../core/index.ts'
 import type { WebEnv } from './env.ts'
 
@@ -60,15 +61,17 @@ const PLACES = {
   cookie: 'cookie',
 } as const
 
-/** All problems of one part of a request at once; `details` is a list of {path, message}. */
 // biome-ignore lint/suspicious/noExplicitAny: the hook of zod-openapi is typed over every route at once
 export const refuseInvalid: Hook<any, WebEnv, any, any> = (result) => {
-  if (result.success) return
-  const place = PLACES[result.target]
-  const details = result.error.issues.map((issue) => ({
+  if (!result.success) throw invalidRequest(PLACES[result.target], result.error)
+}
+
+/** All problems of one part of a request at once; `details` is a list of {path, message}. */
+export function invalidRequest(place: string, error: z.ZodError): HubError {
+  const details = error.issues.map((issue) => ({
     path: [place, ...issue.path.map(String)].join('.'),
     message: issue.message.endsWith('received undefined') ? 'is required' : issue.message,
   }))
   const listed = details.map(({ path, message }) => `${path}: ${message}`).join('; ')
-  throw new HubError('invalid_request', `The request is not valid: ${listed}`, { details })
+  return new HubError('invalid_request', `The request is not valid: ${listed}`, { details })
 }

@@ -1,5 +1,15 @@
 import type { Context } from 'hono'
+import type * as z from 'zod'
 import { HubError } from '../core/index.ts'
+import { invalidRequest } from './errors.ts'
+
+/** The JSON in a body that may be left out, whatever the content type then says: many clients always send one. */
+export async function optionalJson<T extends z.ZodType>(c: Context, schema: T): Promise<z.output<T>> {
+  const value = (await c.req.text()) === '' ? {} : await jsonObject(c)
+  const result = schema.safeParse(value)
+  if (!result.success) throw invalidRequest('body', result.error)
+  return result.data
+}
 
 /** The JSON object in the body, for routes whose body core parses. Throws unsupported_media_type, invalid_request. */
 export async function jsonObject(c: Context): Promise<Record<string, unknown>> {

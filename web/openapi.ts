@@ -68,6 +68,8 @@ export const Problem = z.object({
   hint: z.string(),
 })
 
+export const StopRun = z.strictObject({ reason: z.string().max(1_000).optional().describe('Kept with the run.') })
+
 /** What the document calls them; a shape in here is referred to, wherever it appears. */
 const components: Record<string, z.ZodType> = {
   Error: ErrorAnswer,
@@ -98,6 +100,7 @@ export function nameComponents(api: Api): void {
   for (const [refId, schema] of Object.entries(components)) {
     zodToOpenAPIRegistry.add(schema, { _internal: { refId } })
   }
+  api.openAPIRegistry.register('StopRun', StopRun)
   for (const [noun, definition] of Object.entries(definitions)) {
     const { create, change } = declared(definition)
     api.openAPIRegistry.register(`New${noun}`, create)

@@ -152,6 +152,9 @@ describe('POST /runs/{id}/stop', () => {
     expect(stopped.status).toBe('cancelled')
     expect(rest.world.heard).toContainEqual({ runId: run.id, type: 'cancel', text: 'wrong branch' })
     expect((await rest.call('POST', `/runs/${run.id}/stop`)).status).toBe(200)
+    const headers = { 'content-type': 'application/json' }
+    expect((await rest.call('POST', `/runs/${run.id}/stop`, { headers })).status).toBe(200)
+    expect((await rest.call('POST', `/runs/${run.id}/stop`, { body: { reson: 'x' } })).status).toBe(400)
     const done = await start('say:x', { wait_seconds: 20 })
     expect((await rest.call('POST', `/runs/${done.id}/stop`)).body).toMatchObject({ error: { code: 'run_finished' } })
   })

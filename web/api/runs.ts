@@ -4,6 +4,7 @@ import { type Actor, type Core, EventPage, FileInfo, isTerminal, Run, RunStatus,
 import type { Api, WebEnv } from '../env.ts'
 import { EVENT_STREAM_HEADERS, encodeEvents, eventStream } from '../event-stream.ts'
 import { startOnce } from '../idempotency.ts'
+import { optionalJson } from '../json-body.ts'
 import {
   body,
   errors,
@@ -15,6 +16,7 @@ import {
   page,
   repeatErrors,
   Since,
+  StopRun,
   WaitSeconds,
 } from '../openapi.ts'
 
@@ -141,7 +143,8 @@ const stop = createRoute({
   request: {
     params: IdParam,
     headers: IdempotencyHeader,
-    body: { content: { 'application/json': { schema: z.strictObject({ reason: z.string().max(1_000).optional() }) } } },
+    // Described here and read by the handler, since it may be left out.
+    body: { content: { 'application/json': { schema: { $ref: '#/components/schemas/StopRun' } } } },
   },
   responses: {
     200: json(Run, 'The run; its status changes once its runtime has stopped.'),
@@ -201,7 +204,7 @@ export function runs(api: Api, core: Core, options: { heartbeatMs: number }): vo
   })
 
   api.openapi(stop, async (c) => {
-    const { reason } = c.req.valid('json')
+    const { reason } = await optionalJson(c, StopRun)
     return c.json(
       await core.runs.stop(c.get('actor'), c.req.valid('param').id, reason === undefined ? {} : { reason }),
       200,

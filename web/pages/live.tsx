@@ -35,10 +35,10 @@ async function* fragments(
 ): AsyncGenerator<Fragments> {
   const transcript = createTranscript()
   const panel = async () => {
-    const run = await core.runs.get(actor, id)
+    const [run, files] = await Promise.all([core.runs.get(actor, id), core.runs.artifacts(actor, id)])
     const html = [
       part('#run', 'innerMorph', <RunPanel run={run} now={new Date()} />),
-      part('#outcome', 'innerHTML', <Outcome run={run} blocks={transcript.blocks} />),
+      part('#outcome', 'innerHTML', <Outcome run={run} blocks={transcript.blocks} files={files} />),
     ]
     return { html, over: isTerminal(run.status) }
   }

@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import type { Run } from '../../core/index.ts'
+import { quiet } from '../../test/core.ts'
 import { openRest, type TestRest } from '../../test/rest.ts'
+import { webApp } from '../app.ts'
 
 let rest: TestRest
 let cookie: string
@@ -106,6 +108,21 @@ describe('the run page', () => {
     expect(page).toContain(failed.error!.hint.replaceAll("'", '&#39;'))
     expect(page).toContain('1,500 in, 20 out')
     expect(page).toContain('$0.0015')
+  })
+
+  test('leads to the files that a run made', async () => {
+    const run = await start('say:done')
+    const file = await rest.core.files.create(rest.admin, {
+      name: 'report.md',
+      media_type: 'text/markdown',
+      content: Buffer.from('# ok'),
+    })
+    const made = { ...rest.core, runs: { ...rest.core.runs, artifacts: async () => [file] } }
+    const app = webApp(made, { log: quiet })
+    const page = await (await app.request(`/runs/${run.id}`, { headers: { cookie } })).text()
+    expect(page).toContain(`<a href="/api/v1/files/${file.id}/content">report.md</a>`)
+    const content = await app.request(`/api/v1/files/${file.id}/content`, { headers: { cookie } })
+    expect(await content.text()).toBe('# ok')
   })
 
   test('of a run that is not there is a page that says so', async () => {

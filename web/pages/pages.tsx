@@ -69,9 +69,9 @@ export function pages(app: Api, core: Core, { assets, heartbeatMs, publicUrl }: 
       more = page.events.length === 1_000
     }
     // Read after its log: what the log misses of it comes with the events that are followed from there.
-    const run = await core.runs.get(actor, id)
+    const [run, files] = await Promise.all([core.runs.get(actor, id), core.runs.artifacts(actor, id)])
     const over = isTerminal(run.status) && after >= run.last_seq
-    return c.html(runPage(assets, actor.name, { run, now: new Date(), blocks: transcript.blocks, after, over }))
+    return c.html(runPage(assets, actor.name, { run, now: new Date(), blocks: transcript.blocks, files, after, over }))
   })
 
   app.get('/runs/:id/live', signedIn, async (c) => {

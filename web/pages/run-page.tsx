@@ -1,4 +1,4 @@
-import type { Approval, ErrorBody, Run } from '../../core/index.ts'
+import type { Approval, ErrorBody, FileInfo, Run } from '../../core/index.ts'
 import { isTerminal } from '../../core/index.ts'
 import type { Assets } from '../assets.ts'
 import { Notice } from './error.tsx'
@@ -11,9 +11,9 @@ type RunView = { run: Run; now: Date; notice?: ErrorBody['error'] }
 export function runPage(
   assets: Assets,
   user: string,
-  view: RunView & { blocks: Block[]; after: number; over: boolean },
+  view: RunView & { blocks: Block[]; files: FileInfo[]; after: number; over: boolean },
 ) {
-  const { run, blocks, after, over } = view
+  const { run, blocks, files, after, over } = view
   const live = over ? {} : { 'hx-sse:connect': `/runs/${run.id}/live?after=${after}`, 'hx-sse:close': 'over' }
   return layout({
     title: `${run.agent}: ${run.prompt.slice(0, 60)}`,
@@ -30,7 +30,7 @@ export function runPage(
           ))}
         </section>
         <div id="outcome">
-          <Outcome run={run} blocks={blocks} />
+          <Outcome run={run} blocks={blocks} files={files} />
         </div>
         <div id="live" {...live} />
       </>
@@ -221,8 +221,8 @@ export function ToolBody({ tool }: { tool: Tool }) {
   )
 }
 
-/** How the run ended, and its answer where it was not said on the way. */
-export function Outcome({ run, blocks }: { run: Run; blocks: Block[] }) {
+/** How the run ended, its answer where it was not said on the way, and the files it made. */
+export function Outcome({ run, blocks, files }: { run: Run; blocks: Block[]; files: FileInfo[] }) {
   if (!isTerminal(run.status)) return null
   const said = blocks.some(
     (block) => block.kind === 'text' && run.output !== null && block.text.includes(run.output.trim()),
@@ -236,6 +236,15 @@ export function Outcome({ run, blocks }: { run: Run; blocks: Block[] }) {
           <p>{run.error.hint}</p>
           <small>{run.error.code}</small>
         </article>
+      )}
+      {files.length > 0 && (
+        <ul>
+          {files.map(({ id, name, bytes }) => (
+            <li>
+              <a href={`/api/v1/files/${id}/content`}>{name}</a> <small>{count(bytes)} bytes</small>
+            </li>
+          ))}
+        </ul>
       )}
       {run.status === 'cancelled' && <p class="note">The run was stopped.</p>}
     </>
