@@ -18,9 +18,9 @@ export async function opencodeSessions(): Promise<Line[]> {
   const model = await startScriptedModel()
   try {
     const apart: Measured[] = []
-    for (const count of PROCESSES) apart.push(await measure(model, count, count))
+    for (const count of PROCESSES) apart.push(await measure(model, count, 'a server each'))
     const shared: Measured[] = []
-    for (const count of SESSIONS) shared.push(await measure(model, 1, count))
+    for (const count of SESSIONS) shared.push(await measure(model, count, 'one server'))
     const perProcess = (apart.at(-1)!.memory - apart[0]!.memory) / (PROCESSES.at(-1)! - PROCESSES[0]!)
     const processesFor = (count: number) => apart[0]!.memory + perProcess * (count - 1)
     const marginal = (shared.at(-1)!.memory - shared[0]!.memory) / (SESSIONS.at(-1)! - SESSIONS[0]!)
@@ -65,18 +65,20 @@ export async function opencodeSessions(): Promise<Line[]> {
   }
 }
 
-/** `count` sessions over so many servers. For one server for all, it runs before the clock starts; for a server each, its start is part of it. */
-async function measure(model: ScriptedModel, servers: number, count: number): Promise<Measured> {
+/** One server runs before the clock starts, as it does in a hub; a server for each session is started for it. */
+async function measure(model: ScriptedModel, count: number, where: 'one server' | 'a server each'): Promise<Measured> {
   const harnesses: InlineHarness[] = []
   try {
-    const apart = servers === count && count > 1
-    const begin = performance.now()
-    for (let index = 0; index < servers; index++) harnesses.push(await startInlineHarness({ model }))
-    if (!apart) await harnesses[0]!.ready()
-    const since = apart ? begin : performance.now()
+    let since = performance.now()
+    for (let index = 0; index < (where === 'one server' ? 1 : count); index++)
+      harnesses.push(await startInlineHarness({ model }))
+    if (where === 'one server') {
+      await harnesses[0]!.ready()
+      since = performance.now()
+    }
     const firstMs = await Promise.all(
       Array.from({ length: count }, async (_, index) => {
-        const harness = harnesses[index % servers]!
+        const harness = harnesses[index % harnesses.length]!
         const ref = await harness.start(harness.turn({ text: 'Hello, this is the answer.' }))
         let first: number | null = null
         for await (const event of harness.runtime.stream(ref, harness.io))

@@ -13,6 +13,7 @@ import type { Bench, Line, Place } from './line.ts'
 import { readMachine } from './machine.ts'
 import { bench as mcp } from './mcp.ts'
 import { bench as memory } from './memory.ts'
+import { bench as sessions } from './opencode-sessions.ts'
 import { bench as queue } from './queue.ts'
 import { toText, withFigures } from './report.ts'
 import { bench as stop } from './stop.ts'
@@ -24,6 +25,7 @@ const sections: { title: string; benches: Bench[] }[] = [
   { title: 'Events written and fanned out', benches: [fanOut] },
   { title: 'MCP', benches: [mcp] },
   { title: 'Memory of the hub', benches: [memory] },
+  { title: 'Sessions of the inline harness', benches: [sessions] },
 ]
 
 const { values, positionals } = parseArgs({

@@ -17,7 +17,7 @@ import {
 } from '../../core/index.ts'
 import { findBinary } from './binary.ts'
 import { createClient, OpencodeError } from './client.ts'
-import { createEventFeed, type Subscription } from './event-feed.ts'
+import { createEventFeed, type NativeEvent, type Subscription } from './event-feed.ts'
 import { prepareHome } from './home.ts'
 import { findIsolation, workspacesFolder } from './isolation.ts'
 import { messageIdFor, partIdOf } from './message-id.ts'
@@ -83,6 +83,8 @@ type OpencodeRef = { session: string | null; hubSession: string; prompt: string;
 
 /** A prompt that was accepted is at work within moments. */
 const ACCEPT_MS = 15_000
+/** OpenCode is asked whether it began when it says nothing for so long. */
+const ASK_MS = 500
 /** How often, and after which pause, the list of what is at work is read once a session has come to rest. */
 const IDLE_TRIES = 10
 const IDLE_MS = 30
@@ -199,42 +201,26 @@ export async function openOpencode(
   async function setGoing(ref: OpencodeRef, messageId: string, signal: AbortSignal): Promise<void> {
     const { workspace } = folderOf(ref)
     const session = ref.session!
-    const complaint = await complaints(session)
+    const subscription = await feed.subscribe(session)
     try {
       await client.answerPrompts(session, { ...promptOf(ref), messageId }, signal)
       const until = Date.now() + ACCEPT_MS
       for (;;) {
+        const next = await subscription.next(signal, ASK_MS)
+        signal.throwIfAborted()
+        if (next?.type === 'event') {
+          const said = complaint(next.event)
+          if (said !== null) throw new RuntimeRejection('runtime_rejected', `OpenCode did not take the prompt: ${said}`)
+          if (next.event.type === 'session.status' && isAtWork(next.event)) return
+          continue
+        }
         if ((await client.busy(workspace, signal)).has(session)) return
         const messages = await client.messagesFrom(session, messageId, signal)
         if (messages?.some(({ info }) => info.parentID === messageId)) return
-        const said = complaint.heard()
-        if (said !== null) throw new RuntimeRejection('runtime_rejected', `OpenCode did not take the prompt: ${said}`)
         if (Date.now() > until) throw new Error('OpenCode took the prompt and did not begin with it')
-        await delay(20)
       }
     } finally {
-      complaint.close()
-    }
-  }
-
-  /** What OpenCode says about a session when it cannot even begin. */
-  async function complaints(session: string) {
-    const subscription = await feed.subscribe(session)
-    const closing = new AbortController()
-    let said: string | null = null
-    void (async () => {
-      for (let next = await subscription.next(closing.signal); next; next = await subscription.next(closing.signal)) {
-        if (next.type !== 'event' || next.event.type !== 'session.error') continue
-        const error = next.event.properties.error as { name?: string; data?: { message?: string } } | undefined // OpenCode's shape
-        said ??= error?.data?.message ?? error?.name ?? 'no reason given'
-      }
-    })()
-    return {
-      heard: () => said,
-      close: () => {
-        closing.abort()
-        subscription.close()
-      },
+      subscription.close()
     }
   }
 
@@ -471,6 +457,16 @@ const MISSING = 'OpenCode is not installed for this machine.'
 function fromRef(ref: Ref): OpencodeRef {
   // Written by prepare() and start() of this file only.
   return ref as OpencodeRef
+}
+
+// OpenCode's shape; what an earlier run left behind may still be told.
+const isAtWork = ({ properties }: NativeEvent) => (properties.status as { type?: string } | undefined)?.type !== 'idle'
+
+/** What OpenCode says about a session when it cannot even begin. */
+function complaint({ type, properties }: NativeEvent): string | null {
+  if (type !== 'session.error') return null
+  const error = properties.error as { name?: string; data?: { message?: string } } | undefined // OpenCode's shape
+  return error?.data?.message ?? error?.name ?? 'no reason given'
 }
 
 function withFiles({ input }: Turn, paths: string[]): string {

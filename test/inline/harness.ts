@@ -1,3 +1,5 @@
+import { setMaxListeners } from 'node:events'
+import { existsSync } from 'node:fs'
 import { chmod, mkdir, mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -32,6 +34,8 @@ export async function startInlineHarness(
   let runtime = await open()
   let count = 0
   const io: RuntimeIO = { signal: new AbortController().signal, log: quiet }
+  // Many runs listen to one signal here, which is no leak.
+  setMaxListeners(0, io.signal)
 
   /** A turn of a new session, unless told otherwise. */
   function turn(input: string | Script, changes: Partial<Turn> & { number?: number } = {}): Turn {
@@ -87,6 +91,8 @@ export async function startInlineHarness(
       const ref = await start(given)
       return { ref, ...(await finish(ref)) }
     },
+    /** Resolves when the server runs. */
+    ready: () => until('the server', async () => existsSync(join(dataDir, 'server.json')), 60_000),
     /** A request to OpenCode itself, for what only OpenCode can bring about. */
     async native(path: string, body: unknown): Promise<void> {
       const { port } = JSON.parse(await readFile(join(dataDir, 'server.json'), 'utf8')) as { port: number }
