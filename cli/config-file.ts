@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import type { Plan, Problem } from '../core/index.ts'
 import { isErrno, messageOf } from './data-folder.ts'
 import { CliError, exitCode } from './exit-code.ts'
+import { starterPath } from './starter-path.ts'
 import { printable, type Terminal } from './terminal.ts'
 
 export const DEFAULT_CONFIG = 'signalbox.yaml'
@@ -13,7 +14,7 @@ export function readConfig(file: string): string {
   } catch (error) {
     const why = isErrno(error, 'ENOENT') ? 'there is no such file' : messageOf(error)
     throw new CliError('file_unreadable', `${file} cannot be read: ${why}.`, {
-      hint: 'Name the file with -f.',
+      hint: `Name the file with -f, or start from a copy of ${starterPath()}.`,
       exitCode: exitCode.invalid,
     })
   }

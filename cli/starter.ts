@@ -1,19 +1,13 @@
 import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { basename } from 'node:path'
 import type { HubCore, Run } from '../core/index.ts'
 import type { Context } from './command.ts'
 import { eventPrinter } from './event-printer.ts'
 import { CliError } from './exit-code.ts'
 import { followRun } from './follow-run.ts'
 import { hubClient } from './hub-client.ts'
-import { packageFolder } from './package-folder.ts'
 import { announce } from './run.ts'
-
-/** What an empty hub begins with; the first run reads it too: a real file that is worth knowing. */
-const CONFIG_FILE = 'signalbox.yaml'
-const PROMPT_FILE = 'welcome.txt'
-
-export const starterPath = (name: string = CONFIG_FILE): string => join(packageFolder(), 'cli', 'starter', name)
+import { starterPath } from './starter-path.ts'
 
 /** Two agents for an empty hub; false when it is not empty. Of replicas that start at once on one database, one does it. */
 export async function applyStarter(core: HubCore): Promise<boolean> {
@@ -35,9 +29,9 @@ export async function welcome(context: Context, at: { url: string; token: string
   const { terminal } = context
   const { colors } = terminal
   const hub = hubClient(() => ({ ...at, dataDir: null }))
-  const prompt = readFileSync(starterPath(PROMPT_FILE), 'utf8').trim()
+  const prompt = readFileSync(starterPath('welcome.txt'), 'utf8').trim()
   terminal.line(
-    `\n  ${colors.bold('The first run')} ${colors.dim(`${terminal.command} run welcome "…" --file ${CONFIG_FILE}`)}`,
+    `\n  ${colors.bold('The first run')} ${colors.dim(`${terminal.command} run welcome "…" --file ${basename(starterPath())}`)}`,
   )
   terminal.line(`  ${colors.dim(prompt)}\n`)
   try {

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { writeHubFile } from '../cli/data-folder.ts'
 import { listen } from '../cli/listen.ts'
+import { mcpApp } from '../mcp/index.ts'
 import { webApp } from '../web/app.ts'
 import { openTestCore, quiet, type TestCore } from './core.ts'
 
@@ -104,10 +105,12 @@ export type CliHub = TestCore & {
   away(): Promise<() => Promise<void>>
 }
 
-/** A hub with the scripted runtime, served over REST in this process, that commands find by its hub.json. */
+/** A hub with the scripted runtime, served over REST and MCP in this process, that commands find by its hub.json. */
 export async function openCliHub(): Promise<CliHub> {
   const test = await openTestCore()
   const app = webApp(test.core, { log: quiet })
+  const mcp = mcpApp(test.core, { log: quiet, version: test.core.version })
+  app.route('/', mcp)
   const at = (port: number) => listen(app.fetch, { host: '127.0.0.1', port, log: quiet })
   let listening = await at(0)
   const url = `http://127.0.0.1:${listening.port}`
@@ -129,6 +132,7 @@ export async function openCliHub(): Promise<CliHub> {
       }
     },
     close: async () => {
+      await mcp.close()
       await listening.close(0)
       await test.close()
       await rm(folder, { recursive: true, force: true })
