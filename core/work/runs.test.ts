@@ -164,8 +164,20 @@ describe('an approval', () => {
   test('a question is answered by a message to the session', async () => {
     const waiting = await run('ask:which_colour')
     expect(waiting.pending[0]).toMatchObject({ kind: 'question', message: 'which colour' })
-    const answered = await hub.core.sessions.send(hub.admin, waiting.session_id, { prompt: 'blue' })
+    const answered = await hub.core.sessions.send(
+      hub.admin,
+      waiting.session_id,
+      { prompt: 'blue' },
+      { requestKey: 'test:blue' },
+    )
     expect(answered.id).toBe(waiting.id)
+    const again = { requestKey: 'test:blue' }
+    expect((await hub.core.sessions.send(hub.admin, waiting.session_id, { prompt: 'blue' }, again)).id).toBe(waiting.id)
+    await expect(hub.core.sessions.send(hub.admin, waiting.session_id, { prompt: 'red' }, again)).rejects.toMatchObject(
+      {
+        code: 'idempotency_conflict',
+      },
+    )
     const over = await hub.core.runs.wait(hub.admin, waiting.id, { seconds: 20 })
     expect(over).toMatchObject({ status: 'succeeded', output: 'answer blue' })
   })

@@ -1,4 +1,4 @@
-import { and, asc, eq, inArray } from 'drizzle-orm'
+import { and, asc, eq, inArray, sql } from 'drizzle-orm'
 import type { Actor } from '../access/actor.ts'
 import { authorize } from '../access/policy.ts'
 import { type Db, notify } from '../database.ts'
@@ -24,9 +24,12 @@ export async function sendMessage(
   const session = await findSession(db, sessionId)
   if (message.requestKey !== undefined) {
     const [earlier] = await db
-      .select({ runId: runMessages.runId })
+      .select({ runId: runMessages.runId, text: sql<string>`${runMessages.body}->>'text'` })
       .from(runMessages)
       .where(eq(runMessages.requestKey, message.requestKey))
+    if (earlier && earlier.text !== message.prompt) {
+      throw new HubError('idempotency_conflict', `This key already said something else to run ${earlier.runId}.`)
+    }
     if (earlier) return earlier.runId
   }
   const atWork = await runAtWork(db, sessionId)
