@@ -81,7 +81,8 @@ async function checkDataFolder({ env }: Context): Promise<Finding[]> {
       problem('data folder', `${folder} may not be written by this user.`, `Run as its owner, or chown -R it.`),
     )
   const { mode } = statSync(folder)
-  if ((mode & 0o077) !== 0)
+  // Passing through (711) is what the users of inline agents need to reach their workspaces; they can neither list nor read.
+  if ((mode & 0o066) !== 0)
     findings.push(
       problem(
         'data folder',

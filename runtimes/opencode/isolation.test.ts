@@ -4,18 +4,22 @@ import {
   existsSync,
   lstatSync,
   mkdirSync,
+  mkdtempSync,
   readdirSync,
   readFileSync,
+  rmSync,
   statSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs'
 import { readFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { RuntimeEvent, Turn } from '../../core/index.ts'
 import { type InlineHarness, startInlineHarness } from '../../test/inline/harness.ts'
+import { workspacesFolder } from './isolation.ts'
 
 const asRoot = process.getuid?.() === 0
 
@@ -364,3 +368,61 @@ function results(events: RuntimeEvent[]) {
     event.type === 'tool_result' ? [{ content: event.content, isError: event.isError ?? false }] : [],
   )
 }
+
+describe.runIf(asRoot)('workspaces', () => {
+  const isolation = { kind: 'uids', setpriv: '/usr/bin/setpriv' } as const
+  let root: string
+  beforeEach(() => {
+    root = mkdtempSync(join(tmpdir(), 'signalbox-folders-'))
+  })
+  afterEach(() => rmSync(root, { recursive: true }))
+  const modeOf = (path: string) => (statSync(path).mode & 0o777).toString(8)
+
+  test("lie in the hub's data folder, which others can then pass and not list", async () => {
+    chmodSync(root, 0o755)
+    const dataDir = join(root, 'data/runtimes/rtm_1')
+    mkdirSync(dataDir, { recursive: true, mode: 0o700 })
+    writeFileSync(join(root, 'data/master.key'), 'x', { mode: 0o600 })
+    const input = { dataDir, runtimeId: 'rtm_1', chosen: undefined, isolation }
+    expect(await workspacesFolder(input)).toBe(join(dataDir, 'workspaces'))
+    expect(
+      ['data', 'data/runtimes', 'data/runtimes/rtm_1', 'data/runtimes/rtm_1/workspaces'].map((name) =>
+        modeOf(join(root, name)),
+      ),
+    ).toEqual(['711', '711', '711', '711'])
+    // The hub closes its folder at each start.
+    chmodSync(join(root, 'data'), 0o700)
+    expect(await workspacesFolder(input)).toBe(join(dataDir, 'workspaces'))
+    expect(modeOf(join(root, 'data'))).toBe('711')
+  })
+
+  test.each([
+    ['holds something that others could read', 'data/notes.txt', 0o644],
+    ['holds a folder that others could enter', 'data/open/notes.txt', 0o644],
+  ])('lie elsewhere when the data folder %s', async (_, name, mode) => {
+    chmodSync(root, 0o755)
+    const dataDir = join(root, 'data/runtimes/rtm_test_elsewhere')
+    mkdirSync(dataDir, { recursive: true, mode: 0o700 })
+    mkdirSync(join(root, name, '..'), { recursive: true, mode: 0o711 })
+    writeFileSync(join(root, name), 'x', { mode })
+    const folder = await workspacesFolder({ dataDir, runtimeId: 'rtm_test_elsewhere', chosen: undefined, isolation })
+    rmSync('/var/lib/signalbox/rtm_test_elsewhere', { recursive: true })
+    expect(folder).toBe('/var/lib/signalbox/rtm_test_elsewhere/workspaces')
+    expect(modeOf(join(root, 'data'))).toBe('700')
+  })
+
+  test('lie elsewhere when the way is closed further up, which is not for us to open', async () => {
+    const dataDir = join(root, 'project/data/runtimes/rtm_test_elsewhere')
+    mkdirSync(dataDir, { recursive: true, mode: 0o700 })
+    const folder = await workspacesFolder({ dataDir, runtimeId: 'rtm_test_elsewhere', chosen: undefined, isolation })
+    rmSync('/var/lib/signalbox/rtm_test_elsewhere', { recursive: true })
+    expect(folder).toBe('/var/lib/signalbox/rtm_test_elsewhere/workspaces')
+    expect([modeOf(root), modeOf(join(root, 'project'))]).toEqual(['700', '700'])
+  })
+
+  test('lie where the settings say', async () => {
+    const chosen = join(root, 'chosen')
+    expect(await workspacesFolder({ dataDir: root, runtimeId: 'rtm_1', chosen, isolation })).toBe(chosen)
+    expect([modeOf(root), modeOf(chosen)]).toEqual(['700', '711'])
+  })
+})

@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process'
-import { chmod, mkdir, realpath, stat } from 'node:fs/promises'
-import { dirname, join, resolve } from 'node:path'
+import { chmod, lstat, mkdir, readdir, realpath, stat } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 
 /** How agents of one server are kept apart from the hub and from each other. */
@@ -44,9 +44,9 @@ export function setprivArguments(uid: number): string[] {
 }
 
 /**
- * The folder that holds the workspaces: an agent's user can pass through it and not list it. The hub's data folder is closed to
- * everybody, so where agents have users of their own and cannot get there, the workspaces lie in /var/lib (or in `chosen`).
- * Throws when that folder cannot be made.
+ * The folder that holds the workspaces: an agent's user can pass through it and not list it. The hub's own folders on the way get
+ * the right to be passed through, and only where everything else in them is closed to others. Where the way is closed further up
+ * (a home), the workspaces lie in /var/lib. Throws when no folder can be made.
  */
 export async function workspacesFolder(input: {
   dataDir: string
@@ -62,16 +62,40 @@ export async function workspacesFolder(input: {
     return await realpath(folder)
   }
   if (chosen !== undefined) return await passable(chosen)
-  if (!(await reachable(dirname(dataDir)))) return await passable(join('/var/lib/signalbox', runtimeId, 'workspaces'))
-  await chmod(dataDir, 0o711)
+  const closed = await closedFolders(await realpath(dataDir))
+  if (closed === null) return await passable(join('/var/lib/signalbox', runtimeId, 'workspaces'))
+  for (const folder of closed) await chmod(folder, 0o711)
   return await passable(own)
 }
 
-async function reachable(folder: string): Promise<boolean> {
-  for (let at = resolve(folder); ; at = dirname(at)) {
-    if (!((await stat(at)).mode & 0o001)) return false
-    if (at === dirname(at)) return true
+/** A runtime's folder lies two below the hub's data folder: nothing above that is the hub's to open. */
+const HUB_FOLDERS = 3
+
+/** The folders that must be opened for others to pass; null when one of them may not be. */
+async function closedFolders(dataDir: string): Promise<string[] | null> {
+  const closed: string[] = []
+  let way = dataDir
+  for (let level = 0; ; level++) {
+    const { mode, uid } = await stat(way)
+    if (!(mode & 0o001)) {
+      if (level >= HUB_FOLDERS || uid !== 0 || !(await holdsNothingOpen(way))) return null
+      closed.push(way)
+    }
+    if (way === dirname(way)) return closed
+    way = dirname(way)
   }
+}
+
+/** True when others could read or change nothing below even if they knew its name. Workspaces are the agents' own. */
+async function holdsNothingOpen(folder: string): Promise<boolean> {
+  for (const entry of await readdir(folder, { withFileTypes: true })) {
+    if (entry.name === 'workspaces') continue
+    const path = join(folder, entry.name)
+    const { mode } = await lstat(path)
+    if ((mode & 0o006) !== 0) return false
+    if ((mode & 0o001) !== 0 && !(entry.isDirectory() && (await holdsNothingOpen(path)))) return false
+  }
+  return true
 }
 
 async function passable(folder: string): Promise<string> {
