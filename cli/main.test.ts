@@ -1,8 +1,9 @@
 import { once } from 'node:events'
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type CliHub, hasTerminal, openCliHub, startCli, startCliAtTerminal } from '../test/cli.ts'
+import { exitCode } from './exit-code.ts'
 import { packageFolder } from './package-folder.ts'
 
 let hub: CliHub
@@ -322,4 +323,22 @@ describe('help and version', () => {
       expect(await startCli(args, { cwd: '/' }).ended).toMatchObject({ code: 0, stdout: `${version}\n` })
     }
   })
+})
+
+test('docs/cli.md names every command, option, exit code and variable', async () => {
+  const page = readFileSync(join(packageFolder(), 'docs', 'cli.md'), 'utf8')
+  const { stdout } = await hub.cli(['help'])
+  const missing: string[] = []
+  for (const [, name] of stdout.matchAll(/^ {2}([a-z]+) {2,}\S/gm)) {
+    if (!page.includes(`signalbox ${name}`) && !page.includes(`\`${name}\``)) missing.push(name!)
+    const help = (await hub.cli(['help', name!])).stdout
+    for (const [option] of help.matchAll(/^ {2}(-\w, )?--[\w-]+( <\w+>)?/gm)) {
+      if (!page.includes(option.trim())) missing.push(`${name}: ${option.trim()}`)
+    }
+  }
+  for (const code of Object.values(exitCode)) if (!page.includes(`\n| ${code} | `)) missing.push(`exit code ${code}`)
+  for (const variable of (await hub.cli(['help', 'up'])).stdout.match(/[A-Z]+(_[A-Z]+)+|PORT|HOST/g) ?? []) {
+    if (!page.includes(`\`${variable}\``)) missing.push(variable)
+  }
+  expect(missing).toEqual([])
 })

@@ -61,7 +61,7 @@ export async function openHub(settings: HubSettings, log: HubLog, step: (what: s
 
     const reach = {
       log,
-      ...(settings.allowedHosts.length === 0 ? {} : { allowedHosts: settings.allowedHosts }),
+      allowedHosts: [...settings.allowedHosts, new URL(localUrl(settings.host, 0)).hostname],
       ...(settings.publicUrl === null ? {} : { publicUrl: settings.publicUrl }),
     }
     const mcp = mcpApp(core, { ...reach, version: core.version })

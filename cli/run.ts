@@ -5,7 +5,7 @@ import { usageError } from './exit-code.ts'
 import { followRun } from './follow-run.ts'
 import { endFollowed } from './followed.ts'
 
-type Options = JsonOption & { session?: string; mode?: string; detach?: true; file: string[]; idempotencyKey?: string }
+type Options = JsonOption & { session?: string; mode?: string; detach?: true; file?: string[]; idempotencyKey?: string }
 
 /** `signalbox run AGENT "prompt"`: uploads files, starts the run once, shows it until it is over. */
 export const run: Subcommand = (command, context) => {
@@ -14,12 +14,7 @@ export const run: Subcommand = (command, context) => {
     .argument('[prompt]', 'what it shall do; `-` reads it from standard input')
     .option('-s, --session <id>', 'go on in this session instead of opening one')
     .option('-m, --mode <mode>', 'when the session is at work: queue, steer or interrupt', 'queue')
-    .option(
-      '-f, --file <path>',
-      'attach a file; may be given many times',
-      (path: string, paths: string[]) => [...paths, path],
-      [],
-    )
+    .option('-f, --file <path>', 'attach a file; may be given many times', collect)
     .option('-d, --detach', 'start it and return at once')
     .option('--idempotency-key <key>', 'the same key again is the same run')
     .addHelpText('after', '\nExit code: 0 succeeded, 1 failed or cancelled, 130 stopped or left with Ctrl-C.')
@@ -27,7 +22,7 @@ export const run: Subcommand = (command, context) => {
       const { hub, terminal } = context
       const asked = await promptOf(prompt, context)
       const files: string[] = []
-      for (const path of options.file) files.push((await hub.upload(path)).id)
+      for (const path of options.file ?? []) files.push((await hub.upload(path)).id)
       const started = await hub.post<Run>(
         '/api/v1/runs',
         {
@@ -50,6 +45,9 @@ export const run: Subcommand = (command, context) => {
       endFollowed(context, await followRun(hub, started, { terminal, json, onSignal: 'stop' }), { json })
     })
 }
+
+/** An option that may be given many times. */
+export const collect = (value: string, earlier: string[] = []): string[] => [...earlier, value]
 
 /** Which run this is: the first line, before anything happens. */
 export function announce({ terminal }: Context, started: Run): void {

@@ -2,9 +2,9 @@ import type { Run } from '../core/index.ts'
 import type { JsonOption, Subcommand } from './command.ts'
 import { followRun } from './follow-run.ts'
 import { endFollowed } from './followed.ts'
-import { announce, promptOf } from './run.ts'
+import { announce, collect, promptOf } from './run.ts'
 
-type Options = JsonOption & { mode: string; file: string[]; detach?: true; idempotencyKey?: string }
+type Options = JsonOption & { mode: string; file?: string[]; detach?: true; idempotencyKey?: string }
 
 /** `signalbox send SESSION "text"`: queue, steer or interrupt; shows the run that it went to. */
 export const send: Subcommand = (command, context) => {
@@ -16,12 +16,7 @@ export const send: Subcommand = (command, context) => {
       'queue: a new run after the others; steer: into the run at work; interrupt: instead of it',
       'queue',
     )
-    .option(
-      '-f, --file <path>',
-      'attach a file; may be given many times',
-      (path: string, paths: string[]) => [...paths, path],
-      [],
-    )
+    .option('-f, --file <path>', 'attach a file; may be given many times', collect)
     .option('-d, --detach', 'send it and return at once')
     .option('--idempotency-key <key>', 'the same key again is the same message')
     .addHelpText('after', '\nExit code: 0 succeeded, 1 failed or cancelled, 130 stopped or left with Ctrl-C.')
@@ -29,7 +24,7 @@ export const send: Subcommand = (command, context) => {
       const { hub, terminal } = context
       const prompt = await promptOf(text, context)
       const files: string[] = []
-      for (const path of options.file) files.push((await hub.upload(path)).id)
+      for (const path of options.file ?? []) files.push((await hub.upload(path)).id)
       const run = await hub.post<Run>(
         `/api/v1/sessions/${encodeURIComponent(session)}/messages`,
         { prompt, mode: options.mode, ...(files.length === 0 ? {} : { files }) },

@@ -31,7 +31,7 @@ export async function welcome(context: Context, at: { url: string; token: string
   const hub = hubClient(() => ({ ...at, dataDir: null }))
   const prompt = readFileSync(starterPath('welcome.txt'), 'utf8').trim()
   terminal.line(
-    `\n  ${colors.bold('The first run')} ${colors.dim(`${terminal.command} run welcome "…" --file ${basename(starterPath())}`)}`,
+    `\n  ${colors.bold('The first run')} ${colors.dim(`· ${terminal.command} run welcome "…" --file ${basename(starterPath())}`)}`,
   )
   terminal.line(`  ${colors.dim(prompt)}\n`)
   try {

@@ -49,6 +49,7 @@ async function serveUntilStopped(context: Context, settings: HubSettings, option
   const lines = forPeople ? stepLine(terminal) : noSteps
   const stop = stopSignal(context, { dataDir, log, forPeople, lines })
   endOnFault({ dataDir, log, terminal })
+  ignoreLostTerminal()
   const began = performance.now()
   let hub: Hub | null = null
   try {
@@ -91,7 +92,7 @@ async function serveUntilStopped(context: Context, settings: HubSettings, option
 
 type Ending = { dataDir: string; log: HubLog; terminal: Context['terminal'] }
 
-/** Aborts at the first Ctrl-C or SIGTERM; the second one ends the process at once. */
+/** Aborts at the first Ctrl-C, SIGTERM or SIGHUP; the second one ends the process at once. */
 function stopSignal(
   { terminal }: Context,
   { dataDir, log, forPeople, lines }: { dataDir: string; log: HubLog; forPeople: boolean; lines: StepLine },
@@ -111,9 +112,15 @@ function stopSignal(
         )
       stop.abort()
     },
-    { signals: ['SIGINT', 'SIGTERM'] },
+    // SIGHUP: the terminal was closed.
+    { signals: ['SIGINT', 'SIGTERM', 'SIGHUP'] },
   )
   return stop.signal
+}
+
+/** A hub whose output nobody reads any more goes on: the log has what matters. */
+function ignoreLostTerminal(): void {
+  for (const stream of [process.stdout, process.stderr]) stream.removeAllListeners('error').on('error', () => {})
 }
 
 /** A fault that nobody caught: the log has it whole, the person the place. What was accepted is in the database. */
