@@ -90,6 +90,18 @@ describe('a session', () => {
     await expect.poll(() => endpoint.sessionCount(), { timeout: 5_000 }).toBe(0)
   })
 
+  test('ends its stream when its token is no longer good', async () => {
+    let good = true
+    const authenticate = async () => (good ? { id: 'ann' } : new Response('no', { status: 401 }))
+    const { initialize, send } = await open({ authenticate, recheckMs: 50 })
+    const session = await initialize()
+    const stream = await send('GET', { headers: { 'mcp-session-id': session, accept: 'text/event-stream' } })
+    expect(stream.status).toBe(200)
+    good = false
+    // Resolves when the stream is over.
+    await stream.text()
+  })
+
   test('past the bound of its principal takes the place of the longest idle one, and leaves those of others', async () => {
     const { initialize, list } = await open({ sessions: { maxPerPrincipal: 2 } })
     const other = await initialize('bob')
@@ -111,6 +123,40 @@ describe('a session', () => {
     })
     expect(refused.status).toBe(503)
     expect(refused.headers.get('retry-after')).not.toBeNull()
+  })
+})
+
+describe('a stream of changes (2026-07-28)', () => {
+  const LISTEN = {
+    jsonrpc: '2.0',
+    id: 1,
+    method: 'subscriptions/listen',
+    params: {
+      notifications: { resourceSubscriptions: ['test://mine', 'test://other'] },
+      _meta: {
+        'io.modelcontextprotocol/protocolVersion': '2026-07-28',
+        'io.modelcontextprotocol/clientInfo': { name: 'test', version: '1' },
+        'io.modelcontextprotocol/clientCapabilities': {},
+      },
+    },
+  }
+  const headers = { 'mcp-protocol-version': '2026-07-28', 'mcp-method': 'subscriptions/listen' }
+
+  test('carries what was granted, and says when its reader has left', async () => {
+    let ended = 0
+    const { send, endpoint } = await open({
+      build: () => new Server({ name: 'test', version: '1' }, { capabilities: { resources: { subscribe: true } } }),
+      listen: async () => ({ uris: ['test://mine'], end: () => void ended++ }),
+    })
+    const stream = await send('POST', { headers, body: LISTEN })
+    const reader = stream.body!.pipeThrough(new TextDecoderStream()).getReader()
+    expect((await reader.read()).value).toContain('"resourceSubscriptions":["test://mine"]')
+    endpoint.notify.resourceUpdated('test://other')
+    endpoint.notify.resourceUpdated('test://mine')
+    expect((await reader.read()).value).toContain('"uri":"test://mine"')
+    expect(ended).toBe(0)
+    await reader.cancel()
+    await expect.poll(() => ended, { timeout: 5_000 }).toBe(1)
   })
 })
 

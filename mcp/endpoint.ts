@@ -13,8 +13,8 @@ import {
 } from '@modelcontextprotocol/server'
 import { Hono } from 'hono'
 import type { Log } from '../core/index.ts'
+import { longStream } from './long-stream.ts'
 import { createSessions, type Principal, type SessionLimits } from './sessions.ts'
-import { whenStreamEnds } from './stream-end.ts'
 
 const MAX_BODY_BYTES = 4 * 1024 * 1024
 const MAX_LISTENERS = 1_024
@@ -34,6 +34,8 @@ export type EndpointOptions = {
   /** Host names, beside those of this machine, under which the hub is reached; `*` for any (DNS rebinding is then not checked). */
   allowedHosts?: string[]
   sessions?: Partial<SessionLimits>
+  /** How often an open stream's token is looked at again; 60 seconds. */
+  recheckMs?: number
 }
 
 export type Endpoint = {
@@ -52,6 +54,7 @@ export function mcpEndpoint({
   log,
   allowedHosts = [],
   sessions: limits,
+  recheckMs = 60_000,
 }: EndpointOptions): Endpoint {
   const onerror = (error: Error) => log.warn('mcp request refused', { error: error.message })
   const modern = createMcpHandler(build, {
@@ -83,10 +86,16 @@ export function mcpEndpoint({
     return await serveModern(principal, request, parsedBody)
   })
 
+  function watchOver(response: Response, request: Request, ended: () => void): Response {
+    const allowed = async () => !((await authenticate(request)) instanceof Response)
+    return longStream(response, { ended, allowed, everyMs: recheckMs })
+  }
+
   async function serveLegacy(principal: Principal, request: Request, parsedBody: unknown): Promise<Response> {
     const id = request.headers.get('mcp-session-id')
     if (id) {
       const response = await sessions.serve(id, principal, request, parsedBody)
+      if (response?.ok && request.method === 'GET') return watchOver(response, request, sessions.listens(id))
       // The client then initializes anew, as the specification has it.
       return response ?? Response.json(rpcError(-32001, 'Session not found'), { status: 404 })
     }
@@ -109,7 +118,7 @@ export function mcpEndpoint({
     if (!wanted) return await modern.fetch(request, { parsedBody, ...options })
     const granted = listen ? await listen(principal, wanted.uris) : { uris: [], end: () => {} }
     const response = await modern.fetch(request, { parsedBody: wanted.narrow(granted.uris), ...options })
-    return whenStreamEnds(response, granted.end)
+    return watchOver(response, request, granted.end)
   }
 
   return {

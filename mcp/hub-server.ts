@@ -1,6 +1,7 @@
 /** The hub as an MCP server: what each request method answers. One `Server` serves one request (modern) or one session (legacy). */
 import {
   type CallToolResult,
+  type InputRequiredResult,
   type McpRequestContext,
   ProtocolError,
   ProtocolErrorCode,
@@ -10,13 +11,18 @@ import {
   type ServerContext,
 } from '@modelcontextprotocol/server'
 import { type Actor, type Core, HubError, type Log, newId, toErrorBody } from '../core/index.ts'
+import { askPerson, takeAnswers } from './ask-person.ts'
 import { toRefusal, toToolResult } from './call-tool.ts'
 import { type Catalogue, findResource } from './catalogue.ts'
 import { instructions } from './instructions.ts'
 import { listResources } from './resources/list.ts'
+import { answerRun } from './run-answer.ts'
+import { followRun } from './run-progress.ts'
+import { DEFAULT_WAIT_SECONDS } from './run-request.ts'
 import { runTasks, toTask } from './run-task.ts'
 import type { Subscriptions, Unsubscribe } from './subscriptions.ts'
 import { serveTasks, takesTasks, toTaskHandle } from './tasks.ts'
+import type { ToolContext } from './tool.ts'
 
 /** Resources that one legacy session may be subscribed to at once. */
 const MAX_SESSION_SUBSCRIPTIONS = 100
@@ -72,31 +78,36 @@ async function callTool(
   name: string,
   input: unknown,
   context: ServerContext,
-): Promise<CallToolResult> {
+): Promise<CallToolResult | InputRequiredResult> {
   const tool = parts.catalogue.toolsByName.get(name)
   if (!tool)
     throw new ProtocolError(ProtocolErrorCode.InvalidParams, `There is no tool ${name}; tools/list has them all.`)
+  const { core, log } = parts
+  const toolContext = toToolContext(context)
+  try {
+    const actor = parts.actorOf(context)
+    const answered = tool.runs ? await takeAnswers(core, actor, context) : undefined
+    const answer = answered
+      ? answerRun(await followRun(core, actor, answered, { seconds: DEFAULT_WAIT_SECONDS, context: toolContext }))
+      : await tool.call(core, actor, input, toolContext)
+    if (!tool.runs || !answer.run) return toToolResult(answer)
+    // The extension lets a handle stand where the result of tools/call does; the SDK's types know only the result.
+    if (toolContext.asTask && tool.runs === 'starts')
+      return toTaskHandle(toTask(answer.run)) as unknown as CallToolResult
+    return askPerson(answer.run, context) ?? toToolResult(answer)
+  } catch (error) {
+    return toRefusal(error, log, name)
+  }
+}
+
+function toToolContext(context: ServerContext): ToolContext {
   const { signal, _meta, notify } = context.mcpReq
   const progressToken = _meta?.progressToken
   const asTask = takesTasks(context)
-  const progress = async (done: number, message: string) => {
-    if (progressToken !== undefined)
-      await notify({ method: 'notifications/progress', params: { progressToken, progress: done, message } })
-  }
-  try {
-    const actor = parts.actorOf(context)
-    const answer = await tool.call(parts.core, actor, input, {
-      signal,
-      asTask,
-      ...(progressToken === undefined ? {} : { progress }),
-    })
-    // The extension lets a handle stand where the result of tools/call does; the SDK's types know only the result.
-    return asTask && answer.task
-      ? (toTaskHandle(toTask(answer.task)) as unknown as CallToolResult)
-      : toToolResult(answer)
-  } catch (error) {
-    return toRefusal(error, parts.log, name)
-  }
+  if (progressToken === undefined) return { signal, asTask }
+  const progress = (done: number, message: string) =>
+    notify({ method: 'notifications/progress', params: { progressToken, progress: done, message } })
+  return { signal, asTask, progress }
 }
 
 async function getPrompt(parts: HubServerParts, name: string, values: Record<string, string>, context: ServerContext) {

@@ -107,7 +107,7 @@ describe('both eras on one URL', () => {
     }
   })
 
-  test('a stream of changes tells of the runs it may, leaves out what is not there, and ends its watch', async () => {
+  test('a stream of changes tells of the runs it may, and leaves out what is not there', async () => {
     const client = await connect()
     const run = await hub.core.runs.start(hub.admin, { agent: 'echo', prompt: 'permit:bash say:end' })
     await hub.core.runs.wait(hub.admin, run.id, { seconds: 20 })
@@ -121,6 +121,76 @@ describe('both eras on one URL', () => {
     await hub.core.approvals.decide(hub.admin, approval!.id, { option_id: 'once' })
     await expect.poll(() => heard, { timeout: 10_000 }).toContain(`run://${run.id}`)
     await subscription.close()
+  })
+})
+
+describe('a client that shows forms', () => {
+  type Shown = { message: string; requestedSchema: unknown }
+  async function connectWithForms(
+    answer: (shown: Shown) => { action: 'accept' | 'decline' | 'cancel'; content?: Record<string, string> },
+  ) {
+    const shown: Shown[] = []
+    const client = new Client(
+      { name: 'test', version: '1' },
+      { versionNegotiation: { mode: 'auto' }, capabilities: { elicitation: { form: {} } } },
+    )
+    client.setRequestHandler('elicitation/create', ({ params }) => {
+      const form = {
+        message: params.message,
+        requestedSchema: 'requestedSchema' in params ? params.requestedSchema : undefined,
+      }
+      shown.push(form)
+      return answer(form)
+    })
+    await client.connect(
+      new StreamableHTTPClientTransport(hub.url, {
+        requestInit: { headers: { authorization: `Bearer ${hub.token}` } },
+      }),
+    )
+    open.push(client)
+    const run = async (prompt: string) =>
+      (await client.callTool({ name: 'agent_run', arguments: { agent: 'echo', prompt, wait_seconds: 20 } }))
+        .structuredContent as Record<string, unknown>
+    return { run, shown }
+  }
+  const runsWith = async (prompt: string) =>
+    (await hub.core.runs.list(hub.admin, { limit: 50 })).data.filter((run) => run.prompt === prompt).length
+
+  test('puts an approval to its person within the one call, and the run is started once', async () => {
+    const { run, shown } = await connectWithForms(() => ({
+      action: 'accept',
+      content: { decision: 'once', note: 'fine' },
+    }))
+    expect(await run('permit:bash say:allowed')).toMatchObject({ status: 'succeeded', output: 'allowed' })
+    expect(shown).toMatchObject([
+      { message: expect.stringContaining('/etc/motd'), requestedSchema: { required: ['decision'] } },
+    ])
+    expect(await runsWith('permit:bash say:allowed')).toBe(1)
+  })
+
+  test('puts one after the other, questions too', async () => {
+    const { run, shown } = await connectWithForms(({ requestedSchema }) => {
+      const content: Record<string, string> = JSON.stringify(requestedSchema).includes('decision')
+        ? { decision: 'once' }
+        : { answer: 'blue' }
+      return { action: 'accept', content }
+    })
+    expect(await run('permit:bash ask:which_colour')).toMatchObject({ status: 'succeeded', output: 'answer blue' })
+    expect(shown).toHaveLength(2)
+  })
+
+  test('takes no for a no, and a closed form for no answer', async () => {
+    const no = await connectWithForms(() => ({ action: 'decline' }))
+    expect(await no.run('permit:bash')).toMatchObject({ status: 'succeeded', output: 'answer reject' })
+    const closed = await connectWithForms(() => ({ action: 'cancel' }))
+    const waiting = await closed.run('permit:bash say:closed')
+    expect(waiting).toMatchObject({
+      status: 'awaiting_input',
+      pending: [{ status: 'pending' }],
+      next: { tool: 'approval_decide' },
+    })
+    expect(closed.shown).toHaveLength(1)
+    await hub.core.runs.stop(hub.admin, String(waiting.id))
   })
 })
 

@@ -67,7 +67,7 @@ export function toRunLine(run: Run): z.infer<typeof RunLine> {
 
 /** The whole answer of a tool that is about one run. */
 export function answerRun(run: Run): Answer<RunAnswer> {
-  return { structured: toRunAnswer(run), text: toText(run), links: runLinks(run.id) }
+  return { structured: toRunAnswer(run), text: toText(run), links: runLinks(run.id), run }
 }
 
 function runLinks(id: string): Link[] {

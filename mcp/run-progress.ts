@@ -8,21 +8,26 @@ type Wait = {
   /** At most 45. */
   seconds: number
   context: ToolContext
-  /** Wait for any change from this run on, instead of until it is over or needs input. */
-  from?: Run
   everyMs?: number
 }
 
 /**
- * Waits as `core.runs.wait` does and meanwhile tells the caller, where it asked for progress, what the run is at: the first
- * event at once, then the latest at most every 5 seconds. Cancelling the call ends the waiting, not the run.
+ * Waits from the run as it was read last until it is over or needs a person (anew, when it needed one then), and meanwhile
+ * tells the caller, where it asked for progress, what the run is at: the next event at once, then the latest at most every
+ * 5 seconds. Cancelling the call ends the waiting, not the run.
  */
-export async function waitForRun(core: Core, actor: Actor, runId: string, wait: Wait): Promise<Run> {
-  const { seconds, context, from, everyMs = EVERY_MS } = wait
+export async function followRun(core: Core, actor: Actor, run: Run, wait: Wait): Promise<Run> {
+  const { seconds, context, everyMs = EVERY_MS } = wait
+  const { signal } = context
+  const until = Date.now() + seconds * 1_000
   const over = new AbortController()
-  const telling = tellProgress(core, actor, runId, context, AbortSignal.any([context.signal, over.signal]), everyMs)
+  const telling = tellProgress(core, actor, run, context, AbortSignal.any([signal, over.signal]), everyMs)
   try {
-    return await core.runs.wait(actor, runId, { seconds, signal: context.signal, ...(from ? { from } : {}) })
+    let now = run
+    // What it waits for is known to the caller: somebody's decision takes it on.
+    if (run.pending.length > 0) now = await core.runs.wait(actor, run.id, { seconds, signal, from: run })
+    const left = (until - Date.now()) / 1_000
+    return left > 0 && !signal.aborted ? await core.runs.wait(actor, run.id, { seconds: left, signal }) : now
   } finally {
     over.abort()
     await telling
@@ -32,7 +37,7 @@ export async function waitForRun(core: Core, actor: Actor, runId: string, wait: 
 async function tellProgress(
   core: Core,
   actor: Actor,
-  runId: string,
+  run: Run,
   { progress }: ToolContext,
   signal: AbortSignal,
   everyMs: number,
@@ -49,7 +54,7 @@ async function tellProgress(
   }
   const timer = setInterval(() => void tell(), everyMs)
   try {
-    for await (const batch of core.runs.watch(actor, runId, { signal })) {
+    for await (const batch of core.runs.watch(actor, run.id, { after: run.last_seq, signal })) {
       latest = batch.at(-1) ?? latest
       if (told === 0) await tell()
     }

@@ -6,7 +6,6 @@ import {
   WebStandardStreamableHTTPServerTransport,
 } from '@modelcontextprotocol/server'
 import { createEventStore } from './event-store.ts'
-import { whenStreamEnds } from './stream-end.ts'
 
 /** Who makes a request: an id to bind sessions to, and what handlers are given. */
 export type Principal = { id: string; authInfo?: AuthInfo }
@@ -83,22 +82,27 @@ export function createSessions(build: McpServerFactory, limits: SessionLimits) {
     const session = sessions.get(id)
     if (session?.principalId !== principal.id) return undefined
     session.usedAt = Date.now()
-    const response = await session.transport.handleRequest(request, {
+    return await session.transport.handleRequest(request, {
       ...(parsedBody === undefined ? {} : { parsedBody }),
       ...(principal.authInfo ? { authInfo: principal.authInfo } : {}),
     })
-    if (request.method !== 'GET' || !response.ok) return response
-    // The listening stream: as long as it is open, its client is there.
-    session.streams += 1
-    return whenStreamEnds(response, () => {
+  }
+
+  /** As long as the stream that a client listens on is open, its client is there; call what this returns when it ends. */
+  function listens(id: string): () => void {
+    const session = sessions.get(id)
+    if (session) session.streams += 1
+    return () => {
+      if (!session) return
       session.streams -= 1
       session.usedAt = Date.now()
-    })
+    }
   }
 
   return {
     open,
     serve,
+    listens,
     size: () => sessions.size,
     async close(): Promise<void> {
       clearInterval(sweep)

@@ -23,8 +23,8 @@ export type Answer<Output> = {
   /** What a model reads: short, with every id that the next call needs. */
   text: string
   links?: Link[]
-  /** The run that the call handed work to: where the caller takes task handles, it gets one for this run. */
-  task?: Run
+  /** The run that the answer is about, as it is now. */
+  run?: Run
 }
 
 type Definition<Input extends z.ZodType, Output extends z.ZodType> = {
@@ -35,6 +35,11 @@ type Definition<Input extends z.ZodType, Output extends z.ZodType> = {
   input: Input
   output: Output
   annotations: ToolAnnotations
+  /**
+   * For tools that answer with a run. starts: the call hands it work, so that a caller who takes task handles gets one.
+   * Both: what the run waits for may be put to the person at the client before the answer.
+   */
+  runs?: 'starts' | 'follows'
   handler: (core: Core, actor: Actor, input: z.output<Input>, context: ToolContext) => Promise<Answer<z.input<Output>>>
 }
 

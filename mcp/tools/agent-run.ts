@@ -1,8 +1,8 @@
 import * as z from 'zod'
 import { MessageMode } from '../../core/index.ts'
 import { answerRun, RunAnswer } from '../run-answer.ts'
-import { waitForRun } from '../run-progress.ts'
-import { requestKey, WaitSeconds } from '../run-request.ts'
+import { followRun } from '../run-progress.ts'
+import { DEFAULT_WAIT_SECONDS, requestKey, WaitSeconds } from '../run-request.ts'
 import { tool } from '../tool.ts'
 
 export const agentRun = tool({
@@ -18,7 +18,7 @@ export const agentRun = tool({
       'When the session is at work. queue: a run after the others; steer: into the run at work; interrupt: stop it and start anew.',
     ),
     files: z.array(z.string()).max(20).optional().describe('Ids of files uploaded before.'),
-    wait_seconds: WaitSeconds.default(25),
+    wait_seconds: WaitSeconds.default(DEFAULT_WAIT_SECONDS),
     idempotency_key: z
       .string()
       .min(1)
@@ -29,13 +29,13 @@ export const agentRun = tool({
   }),
   output: RunAnswer,
   annotations: { readOnlyHint: false, destructiveHint: false, idempotentHint: false, openWorldHint: true },
+  runs: 'starts',
   handler: async (core, actor, input, context) => {
     const { wait_seconds, idempotency_key, cancel_on_disconnect, ...request } = input
     const run = await core.runs.start(actor, request, requestKey(actor, idempotency_key))
-    if (context.asTask) return { ...answerRun(run), task: run }
-    if (wait_seconds === 0) return answerRun(run)
+    if (context.asTask || wait_seconds === 0 || run.pending.length > 0) return answerRun(run)
     try {
-      return answerRun(await waitForRun(core, actor, run.id, { seconds: wait_seconds, context }))
+      return answerRun(await followRun(core, actor, run, { seconds: wait_seconds, context }))
     } finally {
       if (context.signal.aborted && cancel_on_disconnect) {
         await core.runs.stop(actor, run.id, { reason: 'The caller cancelled the call that started it.' })

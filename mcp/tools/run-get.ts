@@ -1,7 +1,7 @@
 import * as z from 'zod'
 import { isTerminal } from '../../core/index.ts'
 import { answerRun, RunAnswer } from '../run-answer.ts'
-import { waitForRun } from '../run-progress.ts'
+import { followRun } from '../run-progress.ts'
 import { WaitSeconds } from '../run-request.ts'
 import { tool } from '../tool.ts'
 
@@ -13,11 +13,10 @@ export const runGet = tool({
   input: z.strictObject({ run_id: z.string().min(1), wait_seconds: WaitSeconds.default(0) }),
   output: RunAnswer,
   annotations: { readOnlyHint: true, openWorldHint: false },
+  runs: 'follows',
   handler: async (core, actor, { run_id, wait_seconds }, context) => {
     const run = await core.runs.get(actor, run_id)
     if (wait_seconds === 0 || isTerminal(run.status)) return answerRun(run)
-    // A run that needs a person is not waited for as it is: only a decision takes it on.
-    const from = run.status === 'awaiting_input' ? { from: run } : {}
-    return answerRun(await waitForRun(core, actor, run.id, { seconds: wait_seconds, context, ...from }))
+    return answerRun(await followRun(core, actor, run, { seconds: wait_seconds, context }))
   },
 })

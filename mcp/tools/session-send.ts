@@ -1,8 +1,8 @@
 import * as z from 'zod'
 import { MessageMode } from '../../core/index.ts'
 import { answerRun, RunAnswer } from '../run-answer.ts'
-import { waitForRun } from '../run-progress.ts'
-import { requestKey, WaitSeconds } from '../run-request.ts'
+import { followRun } from '../run-progress.ts'
+import { DEFAULT_WAIT_SECONDS, requestKey, WaitSeconds } from '../run-request.ts'
 import { tool } from '../tool.ts'
 
 export const sessionSend = tool({
@@ -15,7 +15,7 @@ export const sessionSend = tool({
     message: z.string().min(1).max(200_000),
     mode: MessageMode.default('queue'),
     files: z.array(z.string()).max(20).optional().describe('Ids of files uploaded before.'),
-    wait_seconds: WaitSeconds.default(25),
+    wait_seconds: WaitSeconds.default(DEFAULT_WAIT_SECONDS),
     idempotency_key: z
       .string()
       .min(1)
@@ -25,12 +25,12 @@ export const sessionSend = tool({
   }),
   output: RunAnswer,
   annotations: { readOnlyHint: false, destructiveHint: false, idempotentHint: false, openWorldHint: true },
+  runs: 'starts',
   handler: async (core, actor, input, context) => {
     const { session_id, message, mode, files, wait_seconds, idempotency_key } = input
     const request = { prompt: message, mode, ...(files ? { files } : {}) }
     const run = await core.sessions.send(actor, session_id, request, requestKey(actor, idempotency_key))
-    if (context.asTask) return { ...answerRun(run), task: run }
-    if (wait_seconds === 0) return answerRun(run)
-    return answerRun(await waitForRun(core, actor, run.id, { seconds: wait_seconds, context }))
+    if (context.asTask || wait_seconds === 0 || run.pending.length > 0) return answerRun(run)
+    return answerRun(await followRun(core, actor, run, { seconds: wait_seconds, context }))
   },
 })
