@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process'
 import {
   chmodSync,
   existsSync,
+  linkSync,
   lstatSync,
   mkdirSync,
   mkdtempSync,
@@ -142,7 +143,7 @@ describe.runIf(asRoot)('with a user for each agent', () => {
   test('no link, no dots and no patch lead a tool out of the workspace', async () => {
     const outside = join(harness.dataDir, 'home', 'outside')
     mkdirSync(outside, { recursive: true })
-    writeFileSync(join(outside, 'target.txt'), 'root-only-content\n')
+    writeFileSync(join(outside, 'target.txt'), 'root-only-content\n', { mode: 0o600 })
     const given = bash(
       [
         `ln -s ${outside} dir`,
@@ -158,7 +159,10 @@ describe.runIf(asRoot)('with a user for each agent', () => {
     const { ref } = await harness.run(given)
     const patch = (lines: string[]) =>
       call('apply_patch', { patchText: ['*** Begin Patch', ...lines, '*** End Patch'].join('\n') })
+    linkSync(join(outside, 'target.txt'), join(harness.workspace(given), 'second-name.txt'))
     const escapes = [
+      call('read', { filePath: 'second-name.txt' }),
+      call('write', { filePath: 'second-name.txt', content: 'x' }),
       call('read', { filePath: 'dir/target.txt' }),
       call('read', { filePath: 'file.txt' }),
       call('read', { filePath: 'chain/target.txt' }),

@@ -24,10 +24,13 @@ export function workspaceGuard(directory, uid) {
     return target
   }
 
-  /** A pipe or a device would hold the server up, so only files and folders are read. */
+  /** A pipe or a device would hold the server up; a second name of another's file would open that file to the agent. */
   function plain(target) {
     const found = fs.lstatSync(target, { throwIfNoEntry: false })
-    if (found && !found.isFile() && !found.isDirectory()) throw new Error(`${target} is neither a file nor a folder.`)
+    if (!found) return target
+    if (!found.isFile() && !found.isDirectory()) throw new Error(`${target} is neither a file nor a folder.`)
+    if (uid !== null && found.isFile() && found.nlink > 1 && found.uid !== uid)
+      throw new Error(`${target} is a second name of a file that is not the agent's.`)
     return target
   }
 
