@@ -22,7 +22,7 @@ afterEach(() => {
 async function hold(platform: NodeJS.Platform): Promise<ChildProcess> {
   const lock = fileURLToPath(new URL('../dist/cli/data-folder-lock.js', import.meta.url))
   const code = `import { lockDataFolder } from ${JSON.stringify(lock)}
-    await lockDataFolder(${JSON.stringify(folder)}, ${JSON.stringify(platform)})
+    await lockDataFolder(${JSON.stringify(folder)}, { platform: ${JSON.stringify(platform)} })
     setInterval(() => {}, 60_000)
     console.log('held')`
   const child = spawn(process.execPath, ['--input-type=module', '-e', code], { stdio: ['ignore', 'pipe', 'inherit'] })
@@ -36,7 +36,7 @@ describe.each(platforms)('the lock of a data folder, as on %s', (platform) => {
   test('a second process is refused and told who holds it', async () => {
     holder = await hold(platform)
     writeHubFile(folder, { url: 'http://127.0.0.1:4321', pid: holder.pid!, token: 't', started_at: '' })
-    await expect(lockDataFolder(folder, platform)).rejects.toMatchObject({
+    await expect(lockDataFolder(folder, { platform })).rejects.toMatchObject({
       code: 'data_folder_in_use',
       exitCode: 6,
       message: expect.stringContaining(`process ${holder.pid}, serving http://127.0.0.1:4321`),
@@ -48,13 +48,13 @@ describe.each(platforms)('the lock of a data folder, as on %s', (platform) => {
     const exit = once(holder, 'exit')
     holder.kill('SIGKILL')
     await exit
-    const unlock = await lockDataFolder(folder, platform)
-    await expect(lockDataFolder(folder, platform)).rejects.toMatchObject({ code: 'data_folder_in_use' })
+    const unlock = await lockDataFolder(folder, { platform })
+    await expect(lockDataFolder(folder, { platform })).rejects.toMatchObject({ code: 'data_folder_in_use' })
     unlock()
   })
 
   test('once freed, it can be taken again', async () => {
-    for (let i = 0; i < 3; i++) (await lockDataFolder(folder, platform))()
+    for (let i = 0; i < 3; i++) (await lockDataFolder(folder, { platform }))()
   })
 })
 
@@ -72,6 +72,6 @@ test.runIf(process.platform === 'linux')('another path to the same folder is the
 
 test.each(['', 'x', '0', '-1'])('a lock file that holds %j is nobody’s', async (text) => {
   writeFileSync(join(folder, 'lock'), text)
-  const unlock = await lockDataFolder(folder, 'darwin')
+  const unlock = await lockDataFolder(folder, { platform: 'darwin' })
   unlock()
 })

@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import { randomBytes, randomUUID } from 'node:crypto'
 import {
   chmodSync,
   closeSync,
@@ -63,7 +63,7 @@ function ensureMasterKey(file: string): void {
     if ((mode & 0o077) !== 0) chmodSync(file, 0o600)
     return
   }
-  const written = `${file}.${process.pid}`
+  const written = `${file}.${randomUUID()}`
   writeSecretFile(written, `${randomBytes(32).toString('base64')}\n`)
   try {
     // A link never replaces: of two that start at once, one key wins and both use it.

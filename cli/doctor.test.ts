@@ -17,7 +17,7 @@ afterEach(() => rmSync(folder, { recursive: true, force: true }))
 async function doctor(
   env: Record<string, string> = {},
   cwd = folder,
-): Promise<{ code: number | null; of(name: string): Finding[] }> {
+): Promise<{ code: number | null; of: (name: string) => Finding[] }> {
   const { code, stdout } = await startCli(['doctor', '--json'], { cwd, env }).ended
   const { findings }: { findings: Finding[] } = JSON.parse(stdout)
   for (const { status, remedy } of findings) if (status !== 'ok') expect(remedy).toMatch(/\w/)

@@ -73,5 +73,5 @@ test('closing lets a request at work end, and cuts a stream that does not', asyn
   answer()
   expect(await (await slow).text()).toBe('done')
   await closed
-  await expect(stream.text()).rejects.toThrow()
+  await expect(stream.text()).rejects.toThrow('terminated')
 })

@@ -30,7 +30,12 @@ Ctrl-C or SIGTERM ends it cleanly, its children included; a second Ctrl-C at onc
     .action(async (options: Options) => {
       const settings = readHubSettings(context.env)
       const dataDir = openDataFolder(settings.dataDir)
-      const unlock = await lockDataFolder(dataDir)
+      const unlock = await lockDataFolder(dataDir, {
+        watching: (holder) =>
+          context.terminal.note(
+            `  A hub on ${holder} used this data folder and did not end cleanly; looking for up to 20 s whether it lives.`,
+          ),
+      })
       try {
         await serveUntilStopped(context, { ...settings, dataDir }, options)
       } finally {
