@@ -71,6 +71,13 @@ describe('a run', () => {
     expect(await readFile(join(harness.workspace(given), 'notes/a.txt'), 'utf8')).toBe('one three\n')
   })
 
+  test('is told when a search pattern is wrong', async () => {
+    const { events } = await harness.run(harness.turn({ tools: [{ name: 'grep', args: { pattern: '(' } }] }))
+    expect(events).toContainEqual(
+      expect.objectContaining({ type: 'tool_result', isError: true, content: expect.stringContaining('grep: ') }),
+    )
+  })
+
   test('has the instructions, the model and the token of its own agent', async () => {
     await harness.run(
       harness.turn('hi', {

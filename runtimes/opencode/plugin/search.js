@@ -86,7 +86,7 @@ export function searchFiles(enter) {
       const failed = await run(
         enter,
         'grep',
-        [...mode.flags, '-H', '-n', '-I', '-e', pattern, ...what],
+        [...mode.flags, '-s', '-H', '-n', '-I', '-e', pattern, ...what],
         at,
         '\n',
         context.abort,
@@ -153,8 +153,6 @@ function run(enter, program, args, cwd, separator, abort, take) {
       if (complaint.length < 1_000) complaint += text
     })
     child.once('error', reject)
-    child.once('close', (code) =>
-      resolve(!enough && code > 1 ? complaint.trim() || `${program} failed with code ${code}` : null),
-    )
+    child.once('close', (code) => resolve(!enough && code !== 0 && complaint !== '' ? complaint.trim() : null))
   })
 }
