@@ -58,7 +58,7 @@ const Variables = z.object({
   ANTHROPIC_BASE_URL: httpUrl.optional(),
 })
 
-export const isLoopback = (host: string): boolean =>
+const isLoopback = (host: string): boolean =>
   host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'))
 
 /**

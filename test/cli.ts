@@ -38,14 +38,17 @@ export function startCli(args: string[], options: StartOptions): Started {
   return started
 }
 
+/** Of util-linux: runs a program at a terminal of its own. */
+const terminalMaker = 'script'
+
 /** True where programs can be given a terminal of their own. */
-export const hasTerminal = process.platform === 'linux' && spawnSync('script', ['--version']).status === 0
+export const hasTerminal = process.platform === 'linux' && spawnSync(terminalMaker, ['--version']).status === 0
 
 /** The same at a terminal of 100 columns; write key presses to `child.stdin`. Standard error is in `stdout`. */
 export function startCliAtTerminal(args: string[], options: Omit<StartOptions, 'input'>): Started {
   const quoted = [process.execPath, program, ...args].map((word) => `'${word.replaceAll("'", "'\\''")}'`).join(' ')
   return observe(
-    spawn('script', ['-qfec', `stty cols 100 rows 40; exec ${quoted}`, '/dev/null'], {
+    spawn(terminalMaker, ['-qfec', `stty cols 100 rows 40; exec ${quoted}`, '/dev/null'], {
       cwd: options.cwd,
       env: { PATH: process.env.PATH, HOME: options.cwd, TERM: 'xterm-256color', NO_COLOR: '1', ...options.env },
     }),
