@@ -174,8 +174,13 @@ export function scriptedWorld() {
         if (at < run.told.length) yield run.told[at++]!
         else if (run.status === 'running' || run.status === 'queued' || run.status === 'awaiting_input') {
           await new Promise<void>((resolve) => {
-            run.wakes.add(resolve)
-            signal.addEventListener('abort', () => resolve(), { once: true })
+            const done = () => {
+              signal.removeEventListener('abort', done)
+              run.wakes.delete(done)
+              resolve()
+            }
+            run.wakes.add(done)
+            signal.addEventListener('abort', done, { once: true })
           })
         } else return
       }
