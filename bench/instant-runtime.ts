@@ -80,7 +80,7 @@ export function instantRuntime(): InstantRuntime {
           const runId = runOf(ref)
           stops.set(runId, performance.now())
           const run = runs.get(runId)
-          if (!run || run.status !== 'running') return { result: 'already_terminal' }
+          if (run?.status !== 'running') return { result: 'already_terminal' }
           run.status = 'cancelled'
           run.ended.abort()
           return { result: 'done' }

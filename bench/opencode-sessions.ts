@@ -14,7 +14,7 @@ export const bench: Bench = { name: 'sessions', run: opencodeSessions }
 type Measured = { memory: number; firstMs: number[] }
 
 /** Memory and time to the first answer when so many sessions, each in a folder of its own, are asked at once. */
-export async function opencodeSessions(): Promise<Line[]> {
+async function opencodeSessions(): Promise<Line[]> {
   const model = await startScriptedModel()
   try {
     const apart: Measured[] = []
