@@ -32,7 +32,7 @@ runtimeContract({
   settings: {},
   makeTurn: () => ({
     model: 'scripted/one',
-    modelEndpoint: { baseUrl: model.baseUrl, token: `token-${++turns}` },
+    modelEndpoint: { baseUrl: model.baseUrl, token: `token-${++turns}`, api: 'chat' as const },
     permissions: { todowrite: 'ask' },
   }),
   starts: (runId) => model.calls.filter(({ authorization }) => authorization === `Bearer ${tokens.get(runId)}`).length,

@@ -83,7 +83,7 @@ describe('a run', () => {
       harness.turn('hi', {
         instructions: 'You are Alpha.',
         model: 'other/big/model',
-        modelEndpoint: { baseUrl: harness.model.baseUrl, token: 'alpha-token' },
+        modelEndpoint: { baseUrl: harness.model.baseUrl, token: 'alpha-token', api: 'chat' },
       }),
     )
     const { messages, model, authorization, path } = lastCall()
@@ -105,7 +105,7 @@ describe('a run', () => {
         sessionId: first.sessionId,
         previous: ref,
         instructions: 'You are new.',
-        modelEndpoint: { baseUrl: other.baseUrl, token: 'second-token' },
+        modelEndpoint: { baseUrl: other.baseUrl, token: 'second-token', api: 'chat' as const },
       }
       const { snapshot } = await harness.run(second)
       expect(snapshot).toMatchObject({

@@ -83,6 +83,8 @@ type OpencodeRef = { session: string | null; hubSession: string; prompt: string;
 
 /** A prompt that was accepted is at work within moments. */
 const ACCEPT_MS = 15_000
+/** How long a look at the health waits for a server that is being started. */
+const HEALTH_MS = 5_000
 /** OpenCode is asked whether it began when it says nothing for so long. */
 const ASK_MS = 500
 /** How often, and after which pause, the list of what is at work is read once a session has come to rest. */
@@ -387,6 +389,7 @@ export async function openOpencode(
           remedy:
             'Run `npm ci` without --omit=optional on this machine; OpenCode has builds for Linux, macOS and Windows on x64 and arm64.',
         }
+      await Promise.race([server.ensure().catch(() => {}), delay(HEALTH_MS)])
       const trouble = server.trouble()
       if (trouble !== null)
         return {
@@ -394,6 +397,13 @@ export async function openOpencode(
           status: 'down',
           message: `The inline harness does not run: ${trouble}`,
           remedy: `Read ${home.log}, then restart the hub.`,
+        }
+      if (server.current() === null)
+        return {
+          ...base,
+          status: 'unknown',
+          message: 'The inline harness is being started.',
+          remedy: 'Ask again in a moment.',
         }
       if (isolation.kind === 'none')
         return {

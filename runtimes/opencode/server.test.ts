@@ -6,7 +6,7 @@ import { afterEach, expect, test } from 'vitest'
 import type { RuntimeEvent } from '../../core/index.ts'
 import { type InlineHarness, quiet, startInlineHarness, until } from '../../test/inline/harness.ts'
 import { prepareHome } from './home.ts'
-import { type Identity, isAlive, startTime } from './processes.ts'
+import { type Identity, isAlive, startTime, workingIn } from './processes.ts'
 import { superviseServer } from './server.ts'
 
 const asRoot = process.getuid?.() === 0
@@ -61,14 +61,23 @@ test('a server that is killed is started again: its run has failed, the session 
   expect((await harness.runtime.health(harness.io)).status).toBe(asRoot ? 'ok' : 'degraded')
 })
 
+test('a server whose hub is killed while it starts it ends as well', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'signalbox-hub-'))
+  cleanups.push(() => rm(folder, { recursive: true, force: true }))
+  const hub = spawnHub(folder)
+  const [server] = await until('the server to be started', () => {
+    const found = workingIn(folder)
+    return found.length > 0 && found
+  })
+  hub.kill('SIGKILL')
+  await until('the hub to be gone', () => hub.signalCode === 'SIGKILL')
+  await until('the server to be gone', () => !isAlive(server!), 25_000)
+})
+
 test('a server without a hub ends itself', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'signalbox-hub-'))
   cleanups.push(() => rm(folder, { recursive: true, force: true }))
-  const script = join(import.meta.dirname, '../../test/inline/hub.ts')
-  const hub = spawn(process.execPath, ['--import', 'tsx', script], {
-    env: { PATH: process.env.PATH, HOME: folder, TMPDIR: folder },
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
+  const hub = spawnHub(folder)
   let line = ''
   hub.stdout.on('data', (chunk: Buffer) => {
     line += chunk.toString()
@@ -150,3 +159,11 @@ test('a server that cannot start is tried a few times, then said to be down, and
   await expect(server.ensure()).rejects.toMatchObject({ code: 'runtime_unavailable' })
   expect(errors).toHaveLength(4)
 })
+
+function spawnHub(folder: string) {
+  const script = join(import.meta.dirname, '../../test/inline/hub.ts')
+  return spawn(process.execPath, ['--import', 'tsx', script], {
+    env: { PATH: process.env.PATH, HOME: folder, TMPDIR: folder },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+}

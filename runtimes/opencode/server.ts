@@ -117,7 +117,12 @@ export function superviseServer(input: { binary: Binary; home: Home; log: Log; t
     await writeFile(heartbeat, String(times.hubTimeoutMs), { mode: 0o600 })
     await writeFile(home.password, password, { mode: 0o600 })
     const output = openSync(home.log, 'w', 0o600)
-    const child = spawn(binary.path, ['serve', '--hostname', '127.0.0.1', '--port', '0', '--log-level', 'WARN'], {
+    const [program, ...args] = guarded(
+      [binary.path, 'serve', '--hostname', '127.0.0.1', '--port', '0', '--log-level', 'WARN'],
+      readyFileOf(heartbeat),
+      times,
+    )
+    const child = spawn(program!, args, {
       cwd: home.idle,
       env: serverEnvironment(home, { password, heartbeat }),
       stdio: ['ignore', output, output],
@@ -139,11 +144,10 @@ export function superviseServer(input: { binary: Binary; home: Home; log: Log; t
       await replaceFile(home.state, JSON.stringify(state))
       const address = { url: `http://127.0.0.1:${port}`, password, instance }
       await until(() => answers(address), identity)
-      // The plugin watches over the hub's life, and is loaded with the first instance.
-      await fetch(`${address.url}/path?directory=${encodeURIComponent(home.idle)}`, {
-        headers: headersOf(address),
-        signal: AbortSignal.timeout(times.readyMs),
-      })
+      // The plugin watches over the hub's life and holds the tools; it is loaded with the first instance.
+      const url = `${address.url}/path?directory=${encodeURIComponent(home.idle)}`
+      await fetch(url, { headers: headersOf(address), signal: AbortSignal.timeout(times.readyMs) })
+      await until(() => Promise.resolve(existsSync(readyFileOf(heartbeat))), identity)
       return { state, address }
     } catch (error) {
       await endProcess(identity)
@@ -218,6 +222,27 @@ export function superviseServer(input: { binary: Binary; home: Home; log: Log; t
       await rm(home.password, { force: true })
     },
   }
+}
+
+/** Made by the plugin, from when on it watches over the hub's life. */
+const readyFileOf = (heartbeat: string) => `${heartbeat}.ready`
+
+/**
+ * The command, with a guard that ends it when the plugin does not come: a hub that is killed while it starts a server would else
+ * leave one that nobody watches. The guard is started in one go with the server, and leaves when the plugin is there.
+ */
+function guarded(command: string[], ready: string, times: Timings): string[] {
+  if (process.platform === 'win32') return command
+  const seconds = Math.ceil((times.readyMs + times.hubTimeoutMs) / 1_000)
+  const guard = `n=0; while [ $n -lt ${seconds} ]; do /bin/sleep 1; n=$((n+1)); [ -e "$ready" ] && exit 0; kill -0 $$ || exit 0; done; kill -9 $$`
+  return [
+    '/bin/sh',
+    '-c',
+    `ready=$1; shift; (${guard}) </dev/null >/dev/null 2>&1 & exec "$@"`,
+    'sh',
+    ready,
+    ...command,
+  ]
 }
 
 export const headersOf = ({ password }: Address) => ({

@@ -1,13 +1,21 @@
-import { RuntimeRejection, type Turn } from '../../core/index.ts'
+import { type ModelApi, RuntimeRejection, type Turn } from '../../core/index.ts'
 import type { Model } from './client.ts'
 
 /** How a session reaches models, and whether it may run commands. */
 export type Access = {
   baseUrl: string
   token: string
+  api: ModelApi
   model: Model
   commands: boolean
   limits: { context: number; output: number }
+}
+
+/** What OpenCode calls an API by. All three are part of its program: nothing is fetched. */
+const PACKAGES: Record<ModelApi, string> = {
+  messages: '@ai-sdk/anthropic',
+  responses: '@ai-sdk/openai',
+  chat: '@ai-sdk/openai-compatible',
 }
 
 /** The one agent that each folder has in OpenCode; every prompt names it, since without that OpenCode takes its own. */
@@ -46,8 +54,7 @@ export function sessionConfig(turn: Turn, access: Access, shell: string | null) 
     provider: {
       [providerID]: {
         name: providerID,
-        // Both are part of OpenCode's program: nothing is fetched.
-        npm: providerID === 'anthropic' ? '@ai-sdk/anthropic' : '@ai-sdk/openai-compatible',
+        npm: PACKAGES[access.api],
         options: { baseURL: `${access.baseUrl}/${providerID}/v1`, apiKey: 'given by the hub' },
         models: { [modelID]: { name: modelID, tool_call: true, limit: access.limits } },
       },

@@ -54,7 +54,7 @@ export async function startInlineHarness(
       skills: [],
       mcpServers: [],
       workspace: null,
-      modelEndpoint: { baseUrl: model.baseUrl, token: `token-${id}` },
+      modelEndpoint: { baseUrl: model.baseUrl, token: `token-${id}`, api: 'chat' },
       mcpEndpoint: null,
       callbackUrl: null,
       limits: {},

@@ -92,6 +92,8 @@ function watchHub(heartbeat) {
   if (globalThis[key]) return
   const timeoutMs = Number(fs.readFileSync(heartbeat, 'utf8'))
   let stale = 0
+  // From here on the hub's guard over the start is not needed.
+  fs.writeFileSync(`${heartbeat}.ready`, '')
   globalThis[key] = setInterval(
     () => {
       let at = 0
