@@ -98,8 +98,7 @@ export function eventPrinter(terminal: Terminal): EventPrinter {
         endLine()
         return
       case 'CUSTOM':
-        if (event.name === 'progress')
-          note(`${colors.dim('·')} ${colors.dim(oneLine(progressOf(event.value), terminal.width - 2))}`)
+        if (event.name === 'progress') note(`${colors.dim('·')} ${colors.dim(oneLine(progressOf(event.value), 400))}`)
         return
       default:
         // Framing (starts, ends, states): nothing to show.

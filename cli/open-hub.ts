@@ -1,6 +1,6 @@
 import type { Hono } from 'hono'
 import { createCore, type HubCore } from '../core/index.ts'
-import { type Providers, providersFromEnv } from '../gateway/providers.ts'
+import { apisOf, type Providers, providersFromEnv } from '../gateway/providers.ts'
 import { modelRelay } from '../gateway/relay.ts'
 import { mcpApp } from '../mcp/index.ts'
 import { runtimeKinds } from '../runtimes/index.ts'
@@ -57,7 +57,7 @@ export async function openHub(settings: HubSettings, log: HubLog, step: (what: s
     const relay = await modelRelay(core, { providers, log, ...(port === null ? {} : { port }) })
     undo.push(() => relay.close())
     if (relay.port !== port) writeRelayPort(settings.dataDir, relay.port)
-    core.gateway.setModelEndpoint(relay.url)
+    core.gateway.setModelEndpoint(relay.url, apisOf(providers))
 
     const reach = {
       log,
