@@ -10,8 +10,8 @@ try {
     const { events } = await harness.run(given)
     return events.findLast((event) => event.type === 'tool_result')?.content
   }
-  const { status, message, remedy } = await harness.runtime.health(harness.io)
   const bash = await use(harness.turn({ tools: [{ name: 'bash', args: { command: 'id', description: 'x' } }] }))
+  const { status, message, remedy } = await harness.runtime.health(harness.io)
   const tools = harness.model.calls[0]!.tools.map((tool) => tool.function.name).sort()
   const asked = await harness.start(harness.turn('x', { permissions: { bash: 'ask' } })).then(
     () => null,
