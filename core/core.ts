@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream'
 import type { Actor } from './access/actor.ts'
-import type { Turn } from './ports.ts'
+import type { ModelApi, Turn } from './ports.ts'
 import type {
   Agent,
   Approval,
@@ -169,8 +169,8 @@ export interface Core {
       token: string,
       purpose: 'model' | 'mcp',
     ): Promise<{ sessionId: string; runId: string; agentId: string; model: string | null }>
-    /** Where runtimes find the relay, once it listens: `{baseUrl}/{provider}/v1/...`, the provider being the part of the model before the slash. */
-    setModelEndpoint(baseUrl: string): void
+    /** Where runtimes find the relay, once it listens: `{baseUrl}/{provider}/v1/...`, the provider being the part of the model before the slash; `apis` by provider, `chat` where it is silent. */
+    setModelEndpoint(baseUrl: string, apis?: Readonly<Record<string, ModelApi>>): void
     /** One metered model call of a run: added to what was metered before. The run shows the greater of metered and runtime-reported. */
     record(
       runId: string,

@@ -21,6 +21,7 @@ import { inboxTopic, readInbox, receiveEvents } from './work/inbox.ts'
 import { CHANNEL } from './work/log.ts'
 import { createPool } from './work/pool.ts'
 import { ensureBuiltIns } from './work/runtimes.ts'
+import type { ModelEndpoint } from './work/turn.ts'
 import { startUpkeep } from './work/upkeep.ts'
 import { recordModelCall, resolveSessionToken, usageReport } from './work/usage.ts'
 import { approvalsOf, runsOf, sessionsOf, toDate } from './work/work.ts'
@@ -68,7 +69,7 @@ export async function createCore(options: CoreOptions): Promise<HubCore> {
   const feed = createFeed(db)
   const config = createConfig({ db, kinds, scrubber })
   const files = createFileStore({ db, folder: join(dataDir, 'files'), scrubber, limits: config.fileLimits })
-  let modelEndpoint: string | null = null
+  let modelEndpoint: ModelEndpoint | null = null
   let worker: Worker | null = null
   let stopUpkeep: (() => Promise<void>) | null = null
 
@@ -158,8 +159,8 @@ export async function createCore(options: CoreOptions): Promise<HubCore> {
     resolveSecret: secret,
     gateway: {
       session: (token, purpose) => resolveSessionToken(db, token, purpose),
-      setModelEndpoint(baseUrl) {
-        modelEndpoint = baseUrl
+      setModelEndpoint(baseUrl, apis = {}) {
+        modelEndpoint = { baseUrl, apis }
       },
       record: (runId, call) => recordModelCall(db, runId, call),
     },

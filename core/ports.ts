@@ -31,7 +31,7 @@ export type Turn = {
   mcpServers: string[]
   workspace: { repo: string; ref: string; mode: 'read' | 'write' } | null
   /** Where the runtime calls models: the hub's relay, with a token of this session. Null when the hub has no relay. */
-  modelEndpoint: { baseUrl: string; token: string } | null
+  modelEndpoint: { baseUrl: string; token: string; api: ModelApi } | null
   mcpEndpoint: { url: string; token: string } | null
   /** Where the runtime posts events back to; null without a public URL. */
   callbackUrl: string | null
@@ -74,6 +74,9 @@ export type RuntimeEvent = { cursor?: string } & (
   /** Something the adapter does not know: kept, never thrown. */
   | { type: 'raw'; source: string; event: unknown }
 )
+
+/** Which API a provider's models are called by: Anthropic Messages, OpenAI Responses, OpenAI Chat Completions. */
+export type ModelApi = 'messages' | 'responses' | 'chat'
 
 /** ACP's tool kinds. */
 export type ToolKind = 'read' | 'edit' | 'delete' | 'move' | 'search' | 'execute' | 'think' | 'fetch' | 'other'

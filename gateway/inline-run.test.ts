@@ -7,7 +7,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { Run } from '../core/index.ts'
 import { runtimeKinds } from '../runtimes/index.ts'
 import { openTestCore, type TestCore } from '../test/core.ts'
-import { providersFromEnv } from './providers.ts'
+import { apisOf, providersFromEnv } from './providers.ts'
 import { type ModelRelay, modelRelay } from './relay.ts'
 
 let hub: TestCore
@@ -44,7 +44,7 @@ beforeAll(async () => {
     },
   }
   relay = await modelRelay(watched, { providers, log: { info() {}, warn() {}, error() {} } })
-  core.gateway.setModelEndpoint(relay.url)
+  core.gateway.setModelEndpoint(relay.url, apisOf(providers))
   workspaces = await mkdtemp(join(tmpdir(), 'signalbox-workspaces-'))
   // Agents have users of their own, who must be able to get there.
   await chmod(workspaces, 0o755)
@@ -109,9 +109,15 @@ test('a run that counts slowly can be stopped', async () => {
   expect(text).toMatch(/^\[demo model\] Counting to 100\.\n1\n2/)
 }, 120_000)
 
-test.each(['claude', 'gpt'] as const)(
-  'a run of %s calls its provider through the relay; it is metered, and a key in the reply is not stored',
-  async (agent) => {
+test.each([
+  ['claude', 'messages'],
+  ['gpt', 'chat'],
+  ['gpt', 'responses'],
+] as const)(
+  'a run of %s calls its provider through the relay by %s; it is metered, and a key in the reply is not stored',
+  async (agent, api) => {
+    const provider = MODELS[agent].split('/', 1)[0]!
+    hub.core.gateway.setModelEndpoint(relay.url, { [provider]: api })
     mock.clearRequests()
     const run = await runOnce('hello provider', [], agent)
     expect(run).toMatchObject({ status: 'succeeded', error: null })
@@ -120,7 +126,8 @@ test.each(['claude', 'gpt'] as const)(
       input_tokens: run.usage.model_calls * 1000,
       output_tokens: run.usage.model_calls * 20,
     })
-    expect(mock.getRequests().length).toBeGreaterThan(0)
+    const paths = { messages: '/v1/messages', chat: '/v1/chat/completions', responses: '/v1/responses' }
+    expect(new Set(mock.getRequests().map(({ path }) => path))).toEqual(new Set([paths[api]]))
     const { events } = await hub.core.runs.events(hub.admin, run.id, { limit: 1000 })
     expect(JSON.stringify(events)).not.toContain(KEY)
   },

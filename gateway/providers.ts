@@ -153,3 +153,8 @@ function baseUrlOf(text: string, name: string): string {
   }
   return `${url.origin}${url.pathname}`.replace(/\/+$/, '')
 }
+
+/** Which API each provider's models are called by, as runtimes are told. */
+export function apisOf(providers: Providers['providers']): Record<string, CallFormat> {
+  return Object.fromEntries([...providers.values()].map(({ id, api }) => [id, api]))
+}

@@ -1,15 +1,18 @@
-import type { Turn, TurnFile } from '../ports.ts'
+import type { ModelApi, Turn, TurnFile } from '../ports.ts'
 import type { Limits } from '../shapes.ts'
 import type { Claimed } from './lease.ts'
 
 /** Defaults where an agent sets no limit, in seconds. */
 export const DEFAULTS = { seconds: 1_800, silenceSeconds: 300, inputSeconds: 86_400 }
 
+/** The relay, and which API each provider's models are called by. */
+export type ModelEndpoint = { baseUrl: string; apis: Readonly<Record<string, ModelApi>> }
+
 /** What the runtime is told about a claimed run. */
 export function toTurn(
   claimed: Claimed,
   io: {
-    modelEndpoint: string | null
+    modelEndpoint: ModelEndpoint | null
     defaultModel: string | null
     publicUrl: string | null
     limits: Limits
@@ -19,6 +22,7 @@ export function toTurn(
 ): Turn {
   const { run, session, agent, modelToken } = claimed
   const { definition } = agent
+  const model = definition.model ?? io.defaultModel
   const files = claimed.files.map(
     (file): TurnFile => ({
       id: file.id,
@@ -35,7 +39,7 @@ export function toTurn(
     previous: session.ref,
     input: { text: run.input.text, files },
     instructions: definition.instructions,
-    model: definition.model ?? io.defaultModel,
+    model,
     permissions: definition.permissions,
     // Secrets among them were refused when the agent was bound (runtime_cannot).
     env: Object.fromEntries(
@@ -44,11 +48,17 @@ export function toTurn(
     skills: definition.skills,
     mcpServers: definition.mcp_servers,
     workspace: null,
-    modelEndpoint: io.modelEndpoint === null ? null : { baseUrl: io.modelEndpoint, token: modelToken },
+    modelEndpoint: toEndpoint(io.modelEndpoint, model, modelToken),
     mcpEndpoint: null,
     callbackUrl: io.publicUrl === null ? null : `${io.publicUrl}/api/v1/runtimes/${claimed.runtime.id}/callback`,
     limits: io.limits,
     deadline: io.deadline,
     traceparent: null,
   }
+}
+
+function toEndpoint(endpoint: ModelEndpoint | null, model: string | null, token: string): Turn['modelEndpoint'] {
+  if (endpoint === null) return null
+  const provider = model?.split('/', 1)[0] ?? ''
+  return { baseUrl: endpoint.baseUrl, token, api: endpoint.apis[provider] ?? 'chat' }
 }

@@ -22,7 +22,7 @@ import {
 import { readEvents } from './log.ts'
 import type { Pool } from './pool.ts'
 import { createRecorder, type Waiting } from './recorder.ts'
-import { DEFAULTS, toTurn } from './turn.ts'
+import { DEFAULTS, type ModelEndpoint, toTurn } from './turn.ts'
 
 /** A backstop for lost notifications. */
 const POLL_MS = 1_000
@@ -43,7 +43,7 @@ export type WorkerInput = {
   placement: string
   /** What the configuration says now. */
   limits(): { concurrency?: number | undefined; defaults?: Limits | undefined }
-  settings(): { modelEndpoint: string | null; defaultModel: string | null; publicUrl: string | null }
+  settings(): { modelEndpoint: ModelEndpoint | null; defaultModel: string | null; publicUrl: string | null }
   files: {
     read(id: string): Promise<Uint8Array>
     save(run: { id: string; createdBy: string }, fact: Extract<RuntimeEvent, { type: 'artifact' }>): Promise<unknown>

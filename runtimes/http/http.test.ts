@@ -101,7 +101,7 @@ describe('the request', () => {
       env: { CITY: 'Oslo' },
       input: { text: 'files say:%20 config:env', files: [file] },
       traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
-      modelEndpoint: { baseUrl: 'http://127.0.0.1:1', token: 'relay-token' },
+      modelEndpoint: { baseUrl: 'http://127.0.0.1:1', token: 'relay-token', api: 'chat' },
     })
     expect((await trial.follow(ref)).output).toBe('a.txt=hällo {"CITY":"Oslo"}')
     const sent = stream.requests.find(
@@ -126,7 +126,7 @@ describe('the request', () => {
   test('carries the token of the relay only where the settings ask for it', async () => {
     const trial = await open({ url: durable.url, durable: true, accepts: { model_endpoint: true } })
     const { ref } = await trial.begin('config:model_endpoint', {
-      modelEndpoint: { baseUrl: 'http://127.0.0.1:1', token: 'relay-token' },
+      modelEndpoint: { baseUrl: 'http://127.0.0.1:1', token: 'relay-token', api: 'chat' },
     })
     expect((await trial.follow(ref)).output).toBe('{"base_url":"http://127.0.0.1:1","token":"relay-token"}')
   })
