@@ -1,4 +1,4 @@
-import { type Address, headersOf, type Server } from './server.ts'
+import { headersOf, type Server } from './server.ts'
 
 /** OpenCode answered with an error. `status` 404: what was asked for is not there. */
 export class OpencodeError extends Error {
@@ -177,5 +177,3 @@ export type QuestionRequest = {
   }[]
   tool?: { messageID: string; callID: string }
 }
-
-export type { Address }

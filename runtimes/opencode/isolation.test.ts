@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process'
 import {
   chmodSync,
+  chownSync,
   existsSync,
   linkSync,
   lstatSync,
@@ -380,6 +381,9 @@ describe.runIf(asRoot)('workspaces', () => {
     root = mkdtempSync(join(tmpdir(), 'signalbox-folders-'))
   })
   afterEach(() => rmSync(root, { recursive: true }))
+  /** The data of this test is temporary, so these are too. */
+  const elsewhere = join(tmpdir(), 'signalbox-workspaces/rtm_test_elsewhere')
+  afterEach(() => rmSync(elsewhere, { recursive: true, force: true }))
   const modeOf = (path: string) => (statSync(path).mode & 0o777).toString(8)
 
   test("lie in the hub's data folder, which others can then pass and not list", async () => {
@@ -410,8 +414,7 @@ describe.runIf(asRoot)('workspaces', () => {
     mkdirSync(join(root, name, '..'), { recursive: true, mode: 0o711 })
     writeFileSync(join(root, name), 'x', { mode })
     const folder = await workspacesFolder({ dataDir, runtimeId: 'rtm_test_elsewhere', chosen: undefined, isolation })
-    rmSync('/var/lib/signalbox/rtm_test_elsewhere', { recursive: true })
-    expect(folder).toBe('/var/lib/signalbox/rtm_test_elsewhere/workspaces')
+    expect(folder).toBe(join(elsewhere, 'workspaces'))
     expect(modeOf(join(root, 'data'))).toBe('700')
   })
 
@@ -419,9 +422,17 @@ describe.runIf(asRoot)('workspaces', () => {
     const dataDir = join(root, 'project/data/runtimes/rtm_test_elsewhere')
     mkdirSync(dataDir, { recursive: true, mode: 0o700 })
     const folder = await workspacesFolder({ dataDir, runtimeId: 'rtm_test_elsewhere', chosen: undefined, isolation })
-    rmSync('/var/lib/signalbox/rtm_test_elsewhere', { recursive: true })
-    expect(folder).toBe('/var/lib/signalbox/rtm_test_elsewhere/workspaces')
+    expect(folder).toBe(join(elsewhere, 'workspaces'))
     expect([modeOf(root), modeOf(join(root, 'project'))]).toEqual(['700', '700'])
+  })
+
+  test('are not put where somebody else was first', async () => {
+    const dataDir = join(root, 'project/data/runtimes/rtm_test_elsewhere')
+    mkdirSync(dataDir, { recursive: true, mode: 0o700 })
+    mkdirSync(join(elsewhere, 'workspaces'), { recursive: true })
+    chownSync(join(elsewhere, 'workspaces'), 200_001, 200_001)
+    const made = workspacesFolder({ dataDir, runtimeId: 'rtm_test_elsewhere', chosen: undefined, isolation })
+    await expect(made).rejects.toThrow('is not a folder of root')
   })
 
   test('lie where the settings say', async () => {

@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process'
 import { chmod, lstat, mkdir, readdir, realpath, stat } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { tmpdir } from 'node:os'
+import { dirname, join, sep } from 'node:path'
 import { promisify } from 'node:util'
 
 /** How agents of one server are kept apart from the hub and from each other. */
@@ -46,7 +47,7 @@ export function setprivArguments(uid: number): string[] {
 /**
  * The folder that holds the workspaces: an agent's user can pass through it and not list it. The hub's own folders on the way get
  * the right to be passed through, and only where everything else in them is closed to others. Where the way is closed further up
- * (a home), the workspaces lie in /var/lib. Throws when no folder can be made.
+ * (a home), the workspaces lie outside of it. Throws when no folder can be made.
  */
 export async function workspacesFolder(input: {
   dataDir: string
@@ -63,9 +64,18 @@ export async function workspacesFolder(input: {
   }
   if (chosen !== undefined) return await passable(chosen)
   const closed = await closedFolders(await realpath(dataDir))
-  if (closed === null) return await passable(join('/var/lib/signalbox', runtimeId, 'workspaces'))
+  if (closed === null) return await passable(join(await elsewhere(dataDir), runtimeId, 'workspaces'))
   for (const folder of closed) await chmod(folder, 0o711)
   return await passable(own)
+}
+
+/** For lasting data `/var/lib`; a hub whose data is temporary leaves nothing behind that outlives it. */
+async function elsewhere(dataDir: string): Promise<string> {
+  const temporary = await realpath(tmpdir())
+  if (!(await realpath(dataDir)).startsWith(temporary + sep)) return '/var/lib/signalbox'
+  const folder = join(temporary, 'signalbox-workspaces')
+  await passable(folder)
+  return folder
 }
 
 /** A runtime's folder lies two below the hub's data folder: nothing above that is the hub's to open. */
@@ -100,6 +110,9 @@ async function holdsNothingOpen(folder: string): Promise<boolean> {
 
 async function passable(folder: string): Promise<string> {
   await mkdir(folder, { recursive: true, mode: 0o711 })
+  const found = await lstat(folder)
+  // In a folder that is open to all, somebody else may have been there first.
+  if (found.uid !== 0 || !found.isDirectory()) throw new Error(`${folder} is not a folder of root`)
   await chmod(folder, 0o711)
   return await realpath(folder)
 }

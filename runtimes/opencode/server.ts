@@ -26,7 +26,7 @@ export type Timings = {
   steadyMs: number
 }
 
-export const timings: Timings = {
+const timings: Timings = {
   hubTimeoutMs: 60_000,
   readyMs: 30_000,
   backoffMs: [500, 1_000, 2_000, 4_000, 8_000, 16_000],

@@ -121,7 +121,7 @@ async function addFile(
 }
 
 /** A name without a path, control characters or a leading dot. */
-export function safeName(name: string): string {
+function safeName(name: string): string {
   const plain = basename(name.replaceAll('\\', '/'))
     .replaceAll(/[\p{Cc}/]/gu, '_')
     .replace(/^\.+/, '_')

@@ -15,8 +15,6 @@ import { beginsRun } from './message-id.ts'
 /** What was told of a text so far. `deaf`: its beginning was not heard, so it is told as a whole when it is complete. */
 type Told = { reasoning: boolean; text: string; done: boolean; deaf: boolean }
 
-export type Translation = ReturnType<typeof translation>
-
 /** Follows one run: the prompt with this id and what answers it, up to the prompt of the next run. */
 export function translation(promptId: string) {
   /** Assistant messages of this run. */
