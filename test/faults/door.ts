@@ -67,7 +67,7 @@ export function openDoor(hubs: HubProcess[], token: string, random: Random, sign
 
     async stream(runId, after, onEvent, ended) {
       const hub = await anyServing()
-      // Not fetch: on Node 20 its signal is lost when the request is garbage-collected, and the body is read forever.
+      // Not fetch: on Node 20 a body that is aborted in the moment in which it ends is read forever, neither ended nor failed.
       const response = await connect(`${hub.url}/api/v1/runs/${runId}/events/stream`, {
         authorization: `Bearer ${token}`,
         accept: 'text/event-stream',
