@@ -87,6 +87,7 @@ async function measure(model: ScriptedModel, count: number, where: 'one server' 
       }),
     )
     const memory = harnesses.reduce((sum, { dataDir }) => sum + memoryOf(serverPid(dataDir)), 0)
+    if (memory === 0) throw new Error('the servers were gone before they were measured')
     return { memory, firstMs }
   } finally {
     await Promise.all(harnesses.map((harness) => harness.stop()))
@@ -96,11 +97,17 @@ async function measure(model: ScriptedModel, count: number, where: 'one server' 
 const serverPid = (dataDir: string) =>
   (JSON.parse(readFileSync(join(dataDir, 'server.json'), 'utf8')) as { pid: number }).pid
 
-/** Resident megabytes of a process and all that it started. */
+/** Resident megabytes of a process and all that it started. What ended meanwhile has none. */
 function memoryOf(pid: number): number {
-  const own = Number(/^Rss:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'))?.[1] ?? 0) / 1024
-  const children = readdirSync(`/proc/${pid}/task`).flatMap((task) =>
-    readFileSync(`/proc/${pid}/task/${task}/children`, 'utf8').trim().split(' ').filter(Boolean),
-  )
-  return children.reduce((sum, child) => sum + memoryOf(Number(child)), own)
+  try {
+    const own = Number(/^Rss:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'))?.[1] ?? 0) / 1024
+    const children = readdirSync(`/proc/${pid}/task`).flatMap((task) =>
+      readFileSync(`/proc/${pid}/task/${task}/children`, 'utf8').trim().split(' ').filter(Boolean),
+    )
+    return children.reduce((sum, child) => sum + memoryOf(Number(child)), own)
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'ENOENT' || code === 'ESRCH') return 0
+    throw error
+  }
 }
