@@ -1,3 +1,5 @@
+import { HubError } from '../../core/index.ts'
+import { delay } from './delay.ts'
 import { headersOf, type Server } from './server.ts'
 
 /** OpenCode answered with an error. `status` 404: what was asked for is not there. */
@@ -12,37 +14,51 @@ export class OpencodeError extends Error {
 
 export type Client = ReturnType<typeof createClient>
 
-const TIMEOUT_MS = 15_000
+/** A busy server takes its time: 100 sessions that begin at once are opened one after the other. */
+const TIMEOUT_MS = 60_000
+/** A server that was killed takes a moment to be gone. */
+const RETRY_MS = [100, 400, 1_500]
 /** History is read from its end: one run is rarely longer than this many messages. */
 const RECENT_MESSAGES = 100
 
-/** OpenCode's HTTP API (1.18, v1 routes), as far as it is needed here. Nothing is repeated by itself. */
+type Call = { directory?: string; query?: Record<string, string>; body?: unknown; signal?: AbortSignal; once?: true }
+
+/**
+ * OpenCode's HTTP API (1.18, v1 routes), as far as it is needed here. A call whose connection breaks is made again, on the
+ * server that is there then; those that would do something twice are marked `once`.
+ */
 export function createClient(server: Pick<Server, 'ensure'>) {
-  async function call<T>(
-    method: 'GET' | 'POST',
-    path: string,
-    options: { directory?: string; query?: Record<string, string>; body?: unknown; signal?: AbortSignal } = {},
-  ): Promise<T> {
-    const address = await server.ensure()
-    const query = new URLSearchParams({
-      ...(options.directory === undefined ? {} : { directory: options.directory }),
-      ...options.query,
-    })
-    const timeout = AbortSignal.timeout(TIMEOUT_MS)
-    const response = await fetch(`${address.url}${path}?${query.toString()}`, {
-      method,
-      headers: { ...headersOf(address), 'content-type': 'application/json' },
-      signal: options.signal ? AbortSignal.any([options.signal, timeout]) : timeout,
-      ...(options.body === undefined ? {} : { body: JSON.stringify(options.body) }),
-    })
-    const text = await response.text()
-    if (!response.ok)
-      throw new OpencodeError(
-        response.status,
-        `OpenCode answered ${response.status} to ${method} ${path}: ${messageIn(text)}`,
-      )
+  async function call<T>(method: 'GET' | 'POST', path: string, options: Call = {}): Promise<T> {
+    const signal = AbortSignal.any([AbortSignal.timeout(TIMEOUT_MS), ...(options.signal ? [options.signal] : [])])
+    const { status, text } = await exchangeUntilHeard(method, path, options, signal)
+    if (status >= 400)
+      throw new OpencodeError(status, `OpenCode answered ${status} to ${method} ${path}: ${messageIn(text)}`)
     // The shapes are those of the pinned version; what is read from them is checked where it matters.
     return (text === '' ? undefined : JSON.parse(text)) as T
+  }
+
+  async function exchangeUntilHeard(method: 'GET' | 'POST', path: string, options: Call, signal: AbortSignal) {
+    for (let tries = 0; ; tries++) {
+      try {
+        return await exchange(method, path, options, signal)
+      } catch (error) {
+        const pause = RETRY_MS[tries]
+        if (pause === undefined || options.once || signal.aborted || error instanceof HubError) throw error
+        await delay(pause)
+      }
+    }
+  }
+
+  async function exchange(method: 'GET' | 'POST', path: string, { directory, query, body }: Call, signal: AbortSignal) {
+    const address = await server.ensure()
+    const search = new URLSearchParams({ ...(directory === undefined ? {} : { directory }), ...query })
+    const response = await fetch(`${address.url}${path}?${search.toString()}`, {
+      method,
+      headers: { ...headersOf(address), 'content-type': 'application/json' },
+      signal,
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    })
+    return { status: response.status, text: await response.text() }
   }
 
   return {
@@ -106,11 +122,11 @@ export function createClient(server: Pick<Server, 'ensure'>) {
       id: string,
       body: { reply: 'once' | 'always' | 'reject'; message?: string },
       signal: AbortSignal,
-    ) => call<boolean>('POST', `/permission/${id}/reply`, { directory, body, signal }),
+    ) => call<boolean>('POST', `/permission/${id}/reply`, { directory, body, signal, once: true }),
     replyQuestion: (directory: string, id: string, answers: string[][], signal: AbortSignal) =>
-      call<boolean>('POST', `/question/${id}/reply`, { directory, body: { answers }, signal }),
+      call<boolean>('POST', `/question/${id}/reply`, { directory, body: { answers }, signal, once: true }),
     rejectQuestion: (directory: string, id: string, signal: AbortSignal) =>
-      call<boolean>('POST', `/question/${id}/reject`, { directory, signal }),
+      call<boolean>('POST', `/question/${id}/reject`, { directory, signal, once: true }),
     /** Closes what is open for a folder: its settings are read again on the next use. Aborts what is at work there. */
     disposeInstance: (directory: string, signal: AbortSignal) =>
       call<boolean>('POST', '/instance/dispose', { directory, signal }),

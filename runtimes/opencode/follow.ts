@@ -7,7 +7,8 @@ import {
   RuntimeRejection,
   type Snapshot,
 } from '../../core/index.ts'
-import { delay, fromRef, type Harness, type OpencodeRef } from './harness.ts'
+import { delay } from './delay.ts'
+import { fromRef, type Harness, type OpencodeRef } from './harness.ts'
 import { type Facts, judge, ownMessages } from './outcome.ts'
 import { setGoing } from './start.ts'
 import { callsOf, permissionInterrupt, questionInterrupt, translation } from './translate.ts'

@@ -29,5 +29,3 @@ export type OpencodeRef = {
 export const fromRef = (ref: Ref): OpencodeRef => ref as OpencodeRef
 
 export const modelOf = ({ provider, model }: OpencodeRef): Model => ({ providerID: provider, modelID: model })
-
-export const delay = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))

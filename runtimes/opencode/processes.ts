@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { sep } from 'node:path'
+import { delay } from './delay.ts'
 
 /** A process that is surely the one meant: pids are used again, a pid with its start time is not. */
 export type Identity = { pid: number; startedAt: string }
@@ -25,9 +26,9 @@ export const isAlive = ({ pid, startedAt }: Identity): boolean => startTime(pid)
 export async function endProcess(identity: Identity, graceMs = 3_000): Promise<void> {
   signal(identity, 'SIGTERM')
   const until = Date.now() + graceMs
-  while (isAlive(identity) && Date.now() < until) await new Promise((resolve) => setTimeout(resolve, 20))
+  while (isAlive(identity) && Date.now() < until) await delay(20)
   signal(identity, 'SIGKILL')
-  while (isAlive(identity)) await new Promise((resolve) => setTimeout(resolve, 20))
+  while (isAlive(identity)) await delay(20)
 }
 
 /** Sends a signal to this process and to no other that took its pid. */

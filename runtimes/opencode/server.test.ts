@@ -61,6 +61,15 @@ test('a server that is killed is started again: its run has failed, the session 
   expect((await harness.runtime.health(harness.io)).status).toBe(asRoot ? 'ok' : 'degraded')
 })
 
+test('a prompt that comes as the server ends is taken by the next one', async () => {
+  const harness = await start()
+  const given = harness.turn('one')
+  const { ref } = await harness.run(given)
+  process.kill((await state(harness)).pid, 'SIGKILL')
+  const { snapshot } = await harness.run({ ...harness.turn('two'), sessionId: given.sessionId, previous: ref })
+  expect(snapshot).toMatchObject({ status: 'succeeded', output: 'You said: two' })
+})
+
 test('a server whose hub is killed while it starts it ends as well', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'signalbox-hub-'))
   cleanups.push(() => rm(folder, { recursive: true, force: true }))

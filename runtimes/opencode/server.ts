@@ -5,6 +5,7 @@ import { readdir, readFile, rename, rm, utimes, writeFile } from 'node:fs/promis
 import { join } from 'node:path'
 import { HubError, type Log } from '../../core/index.ts'
 import type { Binary } from './binary.ts'
+import { delay } from './delay.ts'
 import { type Home, serverEnvironment } from './home.ts'
 import { descendants, endProcess, type Identity, isAlive, signal, startTime, workingIn } from './processes.ts'
 
@@ -275,5 +276,3 @@ async function replaceFile(file: string, content: string): Promise<void> {
   await writeFile(`${file}.new`, content, { mode: 0o600 })
   await rename(`${file}.new`, file)
 }
-
-const delay = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))

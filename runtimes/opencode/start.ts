@@ -1,6 +1,7 @@
 import { type Ref, type RuntimeIO, RuntimeRejection, type Turn } from '../../core/index.ts'
+import { delay } from './delay.ts'
 import type { NativeEvent } from './event-feed.ts'
-import { delay, fromRef, type Harness, modelOf, type OpencodeRef } from './harness.ts'
+import { fromRef, type Harness, modelOf, type OpencodeRef } from './harness.ts'
 import { partIdOf } from './message-id.ts'
 import { AGENT } from './session-config.ts'
 
