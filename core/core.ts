@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream'
 import type { Actor } from './access/actor.ts'
-import type { ModelApi, Turn } from './ports.ts'
+import type { ModelApi } from './ports.ts'
 import type {
   Agent,
   Approval,
@@ -19,7 +19,6 @@ import type {
   Session,
   StartRun,
   Token,
-  Usage,
   UsageBy,
   UsageReport,
   Version,
@@ -193,5 +192,3 @@ export interface Core {
   /** Stops claiming, gives up what it holds so that another replica or the next start goes on, closes adapters and database. */
   close(): Promise<void>
 }
-
-export type { Turn, Usage }

@@ -96,7 +96,7 @@ export async function createCore(options: CoreOptions): Promise<HubCore> {
 
   /** What any replica has committed. */
   function heard(payload: string): void {
-    const [word, id = '', number] = payload.split(':')
+    const [word = '', id = '', number] = payload.split(':')
     switch (word) {
       case 'event':
         feed.heard(id, Number(number))

@@ -3,6 +3,7 @@ import {
   type Answer,
   type Capabilities,
   HubError,
+  type Ref,
   type Runtime,
   type RuntimeEvent,
   type RuntimeKind,
@@ -166,9 +167,9 @@ export function scriptedWorld() {
       })
       return { ...ref, started: true }
     },
-    find: async (ref) => (runs.has(String(ref.run)) ? { ...ref, started: true } : null),
+    find: async (ref) => (runs.has(idOf(ref)) ? { ...ref, started: true } : null),
     async *stream(ref, { cursor, signal }) {
-      const run = runs.get(String(ref.run))
+      const run = runs.get(idOf(ref))
       if (!run) throw new Error('no such run')
       for (let at = Number(cursor ?? 0); !signal.aborted; ) {
         if (at < run.told.length) yield run.told[at++]!
@@ -186,12 +187,12 @@ export function scriptedWorld() {
       }
     },
     async status(ref) {
-      const run = runs.get(String(ref.run))
+      const run = runs.get(idOf(ref))
       if (!run) return { status: 'unknown' }
       return { status: run.status, output: run.output, ...(run.error ? { error: run.error } : {}) }
     },
     async send(ref, message) {
-      const run = runs.get(String(ref.run))
+      const run = runs.get(idOf(ref))
       if (!run) throw new HubError('runtime_cannot', 'The run is not known.')
       heard.push({
         runId: run.turn.runId,
@@ -246,3 +247,5 @@ function sleep(delayMs: number, signal: AbortSignal): Promise<void> {
     signal.addEventListener('abort', () => resolve(), { once: true })
   })
 }
+
+const idOf = (ref: Ref): string => (typeof ref.run === 'string' ? ref.run : '')

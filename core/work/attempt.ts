@@ -258,7 +258,7 @@ export async function attempt(input: AttemptInput): Promise<{ outcome: Outcome; 
     for await (const message of input.messages(either)) {
       switch (message.type) {
         case 'cancel':
-          end('stop', String(message.body.reason ?? 'stop requested'))
+          end('stop', typeof message.body.reason === 'string' ? message.body.reason : 'stop requested')
           await stopTold
           await input.handled(message, 'done')
           break

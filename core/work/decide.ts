@@ -75,7 +75,7 @@ export async function expireApprovals(db: Db): Promise<number> {
 }
 
 /** The option that says no, as mildly as there is one. */
-export function rejection(options: InterruptOption[]): InterruptOption {
+function rejection(options: InterruptOption[]): InterruptOption {
   return (
     options.find(({ kind }) => kind === 'reject_once') ??
     options.find(({ kind }) => kind === 'reject_always') ?? { id: 'reject', label: 'Reject', kind: 'reject_once' }

@@ -135,6 +135,6 @@ describe('framing', () => {
       { type: 'text', messageId: 'a', delta: `${'\ude00'} end` },
     ])
     expect(Object.values(texts(all()))).toEqual(['smile \u{1f600} end'])
-    for (const { delta } of all()) if (delta !== undefined) expect(String(delta).isWellFormed()).toBe(true)
+    for (const { delta } of all()) if (typeof delta === 'string') expect(delta.isWellFormed()).toBe(true)
   })
 })

@@ -234,9 +234,9 @@ export function framing(scrubber: Scrubber, log: RunEvent[], coveredSeq: number)
   /** Takes up what the log says, as if it had been framed here. */
   function remember(): void {
     for (const { seq, type, ...data } of log) {
-      const id = String(data.messageId ?? '').replace(/~\d+$/, '')
+      const shownId = typeof data.messageId === 'string' ? data.messageId : ''
+      const id = shownId.replace(/~\d+$/, '')
       if (type === 'TEXT_MESSAGE_START' || type === 'REASONING_MESSAGE_START') {
-        const shownId = String(data.messageId)
         const part = Number(/~(\d+)$/.exec(shownId)?.[1] ?? 1)
         const earlier = messages.get(id)
         const reasoning = type === 'REASONING_MESSAGE_START'
@@ -308,7 +308,7 @@ export function wellFormed(text: string): string {
   return text.replaceAll('\u0000', '').toWellFormed()
 }
 
-export function wellFormedValue(value: unknown): unknown {
+function wellFormedValue(value: unknown): unknown {
   if (typeof value === 'string') return wellFormed(value)
   if (Array.isArray(value)) return value.map(wellFormedValue)
   if (value && typeof value === 'object') {

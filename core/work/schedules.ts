@@ -136,17 +136,6 @@ async function ownerOf(db: Db, schedule: ScheduleRow): Promise<Actor> {
   }
 }
 
-/** When the next schedule is due; null when none ever is. */
-export async function nextDue(db: Db): Promise<Date | null> {
-  const [row] = await db
-    .select({ at: schedules.nextRunAt })
-    .from(schedules)
-    .where(and(isNull(schedules.deletedAt), sql`${schedules.nextRunAt} is not null`))
-    .orderBy(schedules.nextRunAt)
-    .limit(1)
-  return row?.at ?? null
-}
-
 export function toSchedule(row: ScheduleRow, owner: string): Schedule {
   const { cron, timezone, enabled } = row.definition
   // The row of a schedule has all columns that the three nouns share.

@@ -7,7 +7,6 @@ import type { Approval, Run, Session, Usage } from '../shapes.ts'
 import { canonical } from './declared.ts'
 
 export type RunRow = typeof runs.$inferSelect
-export type ApprovalRow = typeof approvals.$inferSelect
 
 export const OPEN_STATUSES = ['queued', 'running', 'awaiting_input'] as const
 
@@ -64,7 +63,7 @@ export async function readRun(db: Db, id: string): Promise<Run> {
 }
 
 /** What the gateway metered and what the runtime reports count the same calls: the greater one is what was used. */
-export function toUsage(run: RunRow): Usage {
+function toUsage(run: RunRow): Usage {
   return {
     input_tokens: Math.max(run.inputTokens, run.meteredInputTokens),
     output_tokens: Math.max(run.outputTokens, run.meteredOutputTokens),
