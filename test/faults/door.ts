@@ -45,7 +45,8 @@ export function openDoor(hubs: HubProcess[], token: string, random: Random, sign
               ...(key === undefined ? {} : { 'idempotency-key': key }),
             },
             ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-            signal,
+            // One of its own: undici adds listeners to the one that it is given and keeps them.
+            signal: AbortSignal.any([signal]),
           })
           status = response.status
           text = await response.text()
