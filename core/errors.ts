@@ -117,10 +117,22 @@ export function toErrorBody(error: unknown, requestId: string): { status: number
   const known =
     error instanceof HubError
       ? error
-      : new HubError('internal', 'The hub met a fault it did not expect; nothing more is told here.')
+      : holdsUnstorableText(error)
+        ? new HubError('invalid_request', 'A text in the request holds NUL (U+0000) or half of a surrogate pair.', {
+            hint: 'Take the character out and send it again; binary content goes through POST /api/v1/files.',
+          })
+        : new HubError('internal', 'The hub met a fault it did not expect; nothing more is told here.')
   const { code, message, hint, status, details } = known
   return {
     status,
     body: { error: { code, message, hint, request_id: requestId, ...(details === undefined ? {} : { details }) } },
   }
+}
+
+/** Postgres keeps no NUL in text and no lone surrogate in JSON: it refuses the whole statement, wherever they stand. */
+function holdsUnstorableText(error: unknown): boolean {
+  const cause = error instanceof Error ? error.cause : null
+  if (!(cause instanceof Error) || !('code' in cause)) return false
+  const { code, message } = cause
+  return code === '22021' || code === '22P05' || (code === '22P02' && message.endsWith('for type json'))
 }

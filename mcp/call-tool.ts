@@ -1,6 +1,6 @@
 /** From a tool's answer, or from what it threw, to the result that goes over the wire. */
 import type { CallToolResult } from '@modelcontextprotocol/server'
-import { HubError, type Log, newId, toErrorBody } from '../core/index.ts'
+import { type Log, newId, toErrorBody } from '../core/index.ts'
 import type { Answer } from './tool.ts'
 
 export function toToolResult(answer: Answer<unknown>): CallToolResult {
@@ -22,7 +22,7 @@ export function toRefusal(error: unknown, log: Log, tool: string): CallToolResul
   const requestId = newId('req')
   const { body } = toErrorBody(error, requestId)
   const { code, message, hint } = body.error
-  if (!(error instanceof HubError)) {
+  if (code === 'internal') {
     log.error('mcp tool failed', {
       tool,
       request_id: requestId,

@@ -201,8 +201,8 @@ function toProtocolError(log: Log, error: unknown): ProtocolError {
   if (error instanceof ProtocolError) return error
   const { body } = toErrorBody(error, newId('req'))
   const { code, message, hint, request_id } = body.error
-  if (!(error instanceof HubError))
+  if (code === 'internal')
     log.error('mcp request failed', { request_id, error: error instanceof Error ? error.stack : String(error) })
-  const kind = error instanceof HubError ? ProtocolErrorCode.InvalidParams : ProtocolErrorCode.InternalError
+  const kind = code === 'internal' ? ProtocolErrorCode.InternalError : ProtocolErrorCode.InvalidParams
   return new ProtocolError(kind, `${message} ${hint}`, { code, hint, request_id })
 }

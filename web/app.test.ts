@@ -47,6 +47,23 @@ describe('an error', () => {
     expect(body.error.message).toContain('agnet')
   })
 
+  test('is a refusal for text that the database cannot keep, wherever it stands', async () => {
+    const answers = await Promise.all([
+      rest.call<ErrorBody>('GET', '/runs/a%00b'),
+      rest.call<ErrorBody>('GET', '/agents?query=%00'),
+      rest.call<ErrorBody>('POST', '/agents', { body: { name: 'nul', runtime: 'scripted', instructions: 'a\0b' } }),
+      rest.call<ErrorBody>('POST', '/agents', {
+        body: { name: 'half', runtime: 'scripted', instructions: 'a\ud800b' },
+      }),
+    ])
+    for (const { status, body } of answers) {
+      expect(status).toBe(400)
+      expect(body.error).toMatchObject({ code: 'invalid_request', message: expect.stringContaining('NUL') })
+    }
+    expect((await rest.call('GET', '/agents/nul')).status).toBe(404)
+    expect((await rest.call('GET', '/agents/half')).status).toBe(404)
+  })
+
   test('lists every problem of a definition at once, as core says it', async () => {
     const { status, body } = await rest.call<ErrorBody>('POST', '/agents', {
       body: { name: 'x', limits: { seconds: -1 }, colour: 'red' },
