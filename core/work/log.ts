@@ -47,6 +47,8 @@ export async function appendEvents(
   return { nextSeq, events: numbered.map(({ seq, at, type, data }) => ({ seq, at, type, ...data })) }
 }
 
+const MAX_SEQ = 2 ** 31 - 1
+
 /** The log after `after`, oldest first: one statement, however many. */
 export async function readEvents(
   db: Db,
@@ -59,7 +61,8 @@ export async function readEvents(
     .where(
       and(
         eq(events.runId, runId),
-        gt(events.seq, options.after),
+        // What a caller may ask for is larger than what the column holds.
+        gt(events.seq, Math.min(options.after, MAX_SEQ)),
         options.types ? inArray(events.type, options.types) : undefined,
       ),
     )

@@ -1,4 +1,4 @@
-import { and, desc, eq, gte, isNotNull, lt, sql } from 'drizzle-orm'
+import { and, desc, eq, gte, lt, sql } from 'drizzle-orm'
 import type { Actor } from '../access/actor.ts'
 import { authorize } from '../access/policy.ts'
 import type { Core, ListOptions } from '../core.ts'
@@ -104,13 +104,13 @@ export function runsOf({ db, kinds, feed, scrubber, files }: Deps): Core['runs']
       const until = Date.now() + Math.min((options.wait_seconds ?? 0) * 1_000, MAX_WAIT_MS)
       for (;;) {
         const changed = feed.changed(id, Math.max(0, Math.min(until - Date.now(), 2_000)), signal)
+        // Read first, so that a page that is not full went through all up to here, also through what `types` leaves out.
+        const end = await endOfLog(db, id)
         const events = await readEvents(db, id, { after, limit, ...(types ? { types } : {}) })
         const last = events.at(-1)
-        if (last || Date.now() >= until || signal?.aborted) {
-          const done = last ? isFinal(last) : await isOver(db, id, after)
-          return { events, next_after: last?.seq ?? after, done }
-        }
-        if (await isOver(db, id, after)) return { events, next_after: after, done: true }
+        const next = events.length < limit ? Math.max(after, end.seq, last?.seq ?? 0) : last!.seq
+        const done = last && isFinal(last) ? true : end.over && next >= end.seq
+        if (last || done || Date.now() >= until || signal?.aborted) return { events, next_after: next, done }
         await changed
       }
     },
@@ -248,12 +248,13 @@ async function requireAgentOfSession(db: Db, sessionId: string, ref: string): Pr
     throw new HubError('session_agent_mismatch', `Session ${sessionId} belongs to agent ${found.name}, not ${ref}.`)
 }
 
-async function isOver(db: Db, runId: string, after: number): Promise<boolean> {
+/** The seq of the last event so far, and whether nothing follows it. */
+async function endOfLog(db: Db, runId: string): Promise<{ seq: number; over: boolean }> {
   const [run] = await db
-    .select({ next: runs.nextSeq })
+    .select({ next: runs.nextSeq, finishedAt: runs.finishedAt })
     .from(runs)
-    .where(and(eq(runs.id, runId), isNotNull(runs.finishedAt)))
-  return run !== undefined && after >= run.next - 1
+    .where(eq(runs.id, runId))
+  return { seq: (run?.next ?? 1) - 1, over: run !== undefined && run.finishedAt !== null }
 }
 
 function isOther(run: Run, from: Run): boolean {

@@ -134,6 +134,22 @@ describe('GET /runs/{id}/events', () => {
     expect(body.events.map(({ type }) => type)).toEqual(['TOOL_CALL_START', 'RUN_FINISHED'])
   })
 
+  test('ends also when the types that were asked for do not end the log', async () => {
+    const run = await start('tool:bash say:x', { wait_seconds: 20 })
+    const read = async (query: string) =>
+      (await rest.call<EventPage>('GET', `/runs/${run.id}/events?types=TOOL_CALL_START&${query}`)).body
+    const [started] = (await read('')).events
+    expect(await read('')).toEqual({ events: [started], next_after: run.last_seq, done: true })
+    expect(await read('limit=1')).toEqual({ events: [started], next_after: started!.seq, done: false })
+    expect(await read(`after=${started!.seq}&wait_seconds=20`)).toMatchObject({ events: [], done: true })
+  })
+
+  test('has an end, however high a seq is asked for', async () => {
+    const run = await start('say:x', { wait_seconds: 20 })
+    const { status, body } = await rest.call<EventPage>('GET', `/runs/${run.id}/events?after=99999999999`)
+    expect([status, body]).toEqual([200, { events: [], next_after: 99_999_999_999, done: true }])
+  })
+
   test('holds an empty page back until something happens', async () => {
     const run = await start('permit:bash', { wait_seconds: 20 })
     const held = rest.call<EventPage>('GET', `/runs/${run.id}/events?after=${run.last_seq}&wait_seconds=20`)
