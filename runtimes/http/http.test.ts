@@ -544,6 +544,7 @@ describe('settings', () => {
     [{ url: 'https://example.com', mode: 'async' }, 'secret'],
     [{ url: 'https://example.com', headers: { 'Webhook-Id': 'x' } }, 'headers'],
     [{ url: 'https://example.com', headers: { 'a b': 'x' } }, 'headers'],
+    [{ url: 'https://example.com', headers: { a: 'b\r\nc: d' } }, 'line breaks'],
     [{ url: 'https://example.com', retries: 3 }, 'retries'],
   ])('%j is refused', (settings, field) => {
     const { error } = http.settings.safeParse(settings)

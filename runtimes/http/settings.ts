@@ -10,6 +10,12 @@ const HeaderName = z
   .regex(/^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/, 'must be the name of an HTTP header')
   .refine((name) => !RESERVED.test(name), 'is a header that the hub sets itself')
 
+/** What a header can carry; a line break in it would begin another one. */
+const HeaderValue = z
+  .string()
+  .max(8_192)
+  .regex(/^[\t\x20-\x7e\x80-\xff]*$/, 'must be text that a header can carry: no line breaks')
+
 const flag = (description: string) => z.boolean().default(false).describe(description)
 
 /** What the agent honours of `config` in a request. An agent definition that asks for more is refused when it is bound. */
@@ -39,7 +45,7 @@ export const HttpSettings = z
       'Standard Webhooks secret (`whsec_` and base64): requests are signed with it, callbacks verified.',
     ),
     headers: z
-      .record(HeaderName, z.union([z.string().max(8_192), z.strictObject({ secret: SecretReference })]))
+      .record(HeaderName, z.union([HeaderValue, z.strictObject({ secret: SecretReference })]))
       .default({})
       .describe('Sent with every request, for example `authorization: {secret: env:AGENT_TOKEN}`.'),
     mode: z
