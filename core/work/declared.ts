@@ -70,7 +70,7 @@ export async function createDeclared<D extends AgentDefinition | RuntimeDefiniti
     })
   } catch (error) {
     if (uniqueViolation(error) === null) throw error
-    throw new HubError('name_taken', `There is already a ${noun.type} named ${name}.`, { cause: error })
+    throw new HubError('name_taken', `The name ${name} is taken by another ${noun.type}.`, { cause: error })
   }
 }
 
