@@ -246,7 +246,7 @@ describe('what is said to a run', () => {
       message: 'bash: echo allowed > out.txt',
       arguments: { command: 'echo allowed > out.txt' },
     })
-    expect(first.options.map(({ kind }) => kind)).toEqual(['allow_once', 'allow_always', 'reject_once'])
+    expect(first.options.map(({ id }) => id)).toEqual(['allow_once', 'allow_always', 'reject'])
     expect(heard).toContainEqual(expect.objectContaining({ type: 'tool_call', toolCallId: first.toolCallId }))
     expect(await harness.runtime.status(ref, harness.io)).toMatchObject({
       status: 'awaiting_input',

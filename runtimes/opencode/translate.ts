@@ -218,8 +218,8 @@ export function permissionInterrupt(request: PermissionRequest, calls: Calls): R
     ...callOf(request, calls),
     arguments: { ...metadata, patterns },
     options: [
-      { id: 'once', label: 'Allow once', kind: 'allow_once' },
-      { id: 'always', label: 'Allow for this session', kind: 'allow_always' },
+      { id: 'allow_once', label: 'Allow once', kind: 'allow_once' },
+      { id: 'allow_always', label: 'Allow for this session', kind: 'allow_always' },
       { id: 'reject', label: 'Reject', kind: 'reject_once' },
     ],
   }
