@@ -210,6 +210,17 @@ describe('what a problem says', () => {
   })
 })
 
+test('text that cannot be kept is told with its place', () => {
+  expect(problem('agents:\n  a: { instructions: "go\\0" }')).toMatchObject({
+    line: 2,
+    path: 'agents.a.instructions',
+    message: '"instructions" holds NUL (U+0000) or half of a surrogate pair.',
+  })
+  expect(places('schedules: { s: { agent: oldtimer, cron: "@daily", prompt: "go\\ud800" } }')).toEqual([
+    '1:60 schedules.s.prompt',
+  ])
+})
+
 describe('secrets in plain text', () => {
   test.each([
     [

@@ -4,7 +4,14 @@ import { createScrubber, type Scrubber } from '../secrets/scrubber.ts'
 import { AgentDefinition, Limits, Name, RuntimeDefinition, ScheduleDefinition } from '../shapes.ts'
 import { type Position, type ReadDocument, readDocument } from './document.ts'
 import { explainIssues, type Said } from './issues.ts'
-import { checkReferences, type Declarations, findSecrets, type Known, type KnownKind } from './references.ts'
+import {
+  checkReferences,
+  type Declarations,
+  findSecrets,
+  findUnstorable,
+  type Known,
+  type KnownKind,
+} from './references.ts'
 
 export const TeamDefinition = z.strictObject({
   description: z.string().max(1_000).optional().describe('What the team is for.'),
@@ -94,6 +101,7 @@ export function parseConfig(yaml: string, context: ConfigContext = {}): ParsedCo
       ...(parsed.success ? [] : explainIssues(Config, value, parsed.error.issues)),
       ...checkReferences(parsed.data ?? salvage(value), kinds, existing),
       ...findSecrets(document.texts(), scrubber),
+      ...findUnstorable(document.texts()),
     ]
     problems.push(...said.map((one) => toProblem(one, document.locate(one.path, one.part))))
   }

@@ -102,3 +102,15 @@ export function findSecrets(texts: readonly { path: Path; text: string }[], scru
     return [{ path: [...path], part: 'value', message: `"${key}" looks like a secret (${kind}) in plain text.`, hint }]
   })
 }
+
+/** What the database would refuse to keep, and say no line of. */
+export function findUnstorable(texts: readonly { path: Path; text: string }[]): Said[] {
+  return texts
+    .filter(({ text }) => text.includes('\0') || !text.isWellFormed())
+    .map(({ path }) => ({
+      path: [...path],
+      part: 'value' as const,
+      message: `"${path.at(-1)}" holds NUL (U+0000) or half of a surrogate pair.`,
+      hint: 'Take the character out: text cannot hold it.',
+    }))
+}
