@@ -90,6 +90,11 @@ test.each<[string, ReturnType<typeof judged>, object]>([
     { status: 'failed', error: { code: 'runtime_failed', message: expect.stringContaining('ended in the middle') } },
   ],
   [
+    'an answer that was begun again',
+    judged([prompt(run), { ...reply(run, ''), parts: [...reply(run, '').parts, ...reply(run, 'hello').parts] }]),
+    { status: 'succeeded', output: 'hello' },
+  ],
+  [
     'a run whose session is at work on the next',
     judged([prompt(run), reply(run, 'hello'), prompt(next)], { busy: true }),
     { status: 'succeeded', output: 'hello' },

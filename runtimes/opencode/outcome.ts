@@ -66,7 +66,9 @@ export function judge({ messages, busy, interrupts, cancelled }: Facts): Judged 
 function outputOf(messages: Message[]): string | null {
   for (const { info, parts } of messages.toReversed()) {
     if (info.role !== 'assistant') continue
-    const text = parts.flatMap((part) => (part.type === 'text' && !part.synthetic ? [part.text] : [])).join('\n')
+    const text = parts
+      .flatMap((part) => (part.type === 'text' && !part.synthetic && part.text !== '' ? [part.text] : []))
+      .join('\n')
     if (text.trim() !== '') return text
   }
   return null
