@@ -323,6 +323,8 @@ describe('help and version', () => {
     for (const args of [['version'], ['--version'], ['-v']]) {
       expect(await startCli(args, { cwd: '/' }).ended).toMatchObject({ code: 0, stdout: `${version}\n` })
     }
+    const { stdout } = await startCli(['version', '--json'], { cwd: '/' }).ended
+    expect(JSON.parse(stdout)).toEqual({ version })
   })
 })
 

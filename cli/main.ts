@@ -82,10 +82,12 @@ async function main(args: string[]): Promise<void> {
     if (name !== 'mcp') command.option('--json', 'print JSON, for programs')
     subcommand(command, context)
   }
-  program
+  const versionCommand = program
     .command('version')
     .description('print the version')
-    .action(() => terminal.line(version()))
+    .action(({ json }: { json?: true }) => (json ? terminal.json({ version: version() }) : terminal.line(version())))
+  // Only when asked, as with the others: help lists commands without their options.
+  if (asked === 'version') versionCommand.option('--json', 'print JSON, for programs')
   try {
     if (args.length === 0) program.outputHelp()
     else await program.parseAsync(args, { from: 'user' })
