@@ -1,3 +1,4 @@
+import postgres from 'postgres'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { openTestCore, type TestCore } from '../../test/core.ts'
 import { needsPostgres, postgresServerUrl, type TestDatabase, testPostgres } from '../../test/postgres.ts'
@@ -135,5 +136,25 @@ describe.skipIf(postgresServerUrl === null)(`two replicas on one Postgres (${nee
     const seconds = new Set(ticks.map(({ created_at }) => created_at.slice(0, 19)))
     expect(ticks.length).toBeGreaterThan(0)
     expect(ticks.length).toBeLessThanOrEqual(seconds.size + 1)
+  })
+
+  test('take a message that interrupts a run which ends at that very moment', async () => {
+    const first = await one.core.runs.start(one.admin, { agent: 'echo', prompt: 'say:alpha last' })
+    await one.core.runs.wait(one.admin, first.id, { seconds: 20, from: first })
+    const sql = postgres(database.url, { max: 1 })
+    const asked = await sql.begin(async (tx) => {
+      await tx`update runs set status = 'succeeded', fence = fence + 1, finished_at = now() where id = ${first.id}`
+      const sent = other.core.sessions.send(one.admin, first.session_id, { prompt: 'say:instead', mode: 'interrupt' })
+      // It waits for the row that is held here.
+      await expect
+        .poll(() => tx`select 1 from pg_locks where not granted and transactionid = pg_current_xact_id()::xid`, {
+          timeout: 10_000,
+        })
+        .not.toHaveLength(0)
+      return { sent }
+    })
+    const next = await asked.sent
+    expect(await one.core.runs.wait(one.admin, next.id, { seconds: 20 })).toMatchObject({ output: 'instead' })
+    await sql.end()
   })
 })

@@ -9,7 +9,7 @@ import type { MessageMode } from '../shapes.ts'
 import { capabilitiesOf, type Kinds } from './bind.ts'
 import { recordDecision } from './decide.ts'
 import { CHANNEL } from './log.ts'
-import { startRun } from './start-run.ts'
+import { type NewRun, startedRun, startRun } from './start-run.ts'
 
 export type Message = { prompt: string; mode: MessageMode; files: string[]; requestKey?: string }
 
@@ -32,6 +32,18 @@ export async function sendMessage(
     }
     if (earlier) return earlier.runId
   }
+  const { prompt, files, requestKey } = message
+  const fresh: NewRun = {
+    agent: session.agentId,
+    prompt,
+    files,
+    sessionId,
+    mode: message.mode === 'interrupt' ? 'interrupt' : 'queue',
+    ...(requestKey === undefined ? {} : { requestKey }),
+  }
+  // Come again, it must not be taken for an answer or a word to the very run that it started.
+  const started = await startedRun(db, fresh)
+  if (started !== null) return started
   const atWork = await runAtWork(db, sessionId)
   if (atWork?.status === 'awaiting_input' && message.mode !== 'interrupt') {
     const answered = await answerQuestion(db, actor, atWork.id, message)
@@ -41,18 +53,9 @@ export async function sendMessage(
     }
   }
   if (message.mode === 'steer' && atWork?.status === 'running') {
-    return await steer(db, kinds, actor, session, atWork.id, message)
+    if (await steer(db, kinds, actor, session, atWork.id, message)) return atWork.id
   }
-  const { prompt, files, requestKey } = message
-  const mode = message.mode === 'interrupt' ? 'interrupt' : 'queue'
-  return await startRun(db, kinds, actor, {
-    agent: session.agentId,
-    prompt,
-    files,
-    sessionId,
-    mode,
-    ...(requestKey === undefined ? {} : { requestKey }),
-  })
+  return await startRun(db, kinds, actor, fresh)
 }
 
 async function findSession(db: Db, id: string): Promise<{ agentId: string; runtime: typeof runtimes.$inferSelect }> {
@@ -100,7 +103,7 @@ async function steer(
   session: { runtime: typeof runtimes.$inferSelect },
   runId: string,
   message: Message,
-): Promise<string> {
+): Promise<boolean> {
   authorize(actor, 'steer', { type: 'run', id: runId })
   if (!capabilitiesOf(kinds, session.runtime).steer) {
     throw new HubError('runtime_cannot', `Runtime ${session.runtime.name} cannot take a message into a run at work.`, {
@@ -112,7 +115,14 @@ async function steer(
       hint: 'Send the files with mode queue.',
     })
   }
-  await db.transaction(async (tx) => {
+  return await db.transaction(async (tx) => {
+    // Held until this commits: a run that ends first takes no message any more.
+    const [open] = await tx
+      .select({ id: runs.id })
+      .from(runs)
+      .where(and(eq(runs.id, runId), inArray(runs.status, ['running', 'awaiting_input'])))
+      .for('share')
+    if (!open) return false
     await tx
       .insert(runMessages)
       .values({
@@ -124,6 +134,6 @@ async function steer(
       })
       .onConflictDoNothing({ target: runMessages.requestKey })
     await notify(tx, CHANNEL, `message:${runId}`)
+    return true
   })
-  return runId
 }

@@ -1,4 +1,4 @@
-import { and, eq, inArray, isNull, sql } from 'drizzle-orm'
+import { and, asc, eq, inArray, isNull, sql } from 'drizzle-orm'
 import type { Actor } from '../access/actor.ts'
 import { authorize } from '../access/policy.ts'
 import { sha256 } from '../access/tokens.ts'
@@ -29,15 +29,7 @@ export type NewRun = {
  * the first time; with another body it throws idempotency_conflict.
  */
 export async function startRun(db: Db, kinds: Kinds, actor: Actor, input: NewRun): Promise<string> {
-  const digest = sha256(
-    canonical({
-      agent: input.agent,
-      prompt: input.prompt,
-      session: input.sessionId ?? null,
-      files: input.files,
-      mode: input.mode,
-    }),
-  )
+  const digest = digestOf(input)
   return await db
     .transaction(async (tx) => {
       if (input.requestKey !== undefined) {
@@ -83,6 +75,15 @@ export async function startRun(db: Db, kinds: Kinds, actor: Actor, input: NewRun
 }
 
 class LostRace extends Error {}
+
+/** The run that this request has started already, if it has. Throws idempotency_conflict when it was another request. */
+export async function startedRun(db: Db, input: NewRun): Promise<string | null> {
+  return input.requestKey === undefined ? null : await earlierRun(db, input.requestKey, digestOf(input))
+}
+
+function digestOf({ agent, prompt, sessionId, files, mode }: NewRun): string {
+  return sha256(canonical({ agent, prompt, session: sessionId ?? null, files, mode }))
+}
 
 async function earlierRun(db: Db, requestKey: string, digest: string): Promise<string | null> {
   const [run] = await db
@@ -164,7 +165,16 @@ async function interruptSession(tx: Db, sessionId: string): Promise<void> {
     .select({ id: runs.id })
     .from(runs)
     .where(and(eq(runs.sessionId, sessionId), inArray(runs.status, [...OPEN_STATUSES])))
-  for (const { id } of open) await requestStop(tx, id, 'interrupted by a new message')
+    // One order for all, so that two who interrupt at once do not wait for each other.
+    .orderBy(asc(runs.position))
+  for (const { id } of open) {
+    try {
+      await requestStop(tx, id, 'interrupted by a new message')
+    } catch (error) {
+      // It ended by itself just now: nothing is in the way any more.
+      if (!(error instanceof HubError) || error.code !== 'run_finished') throw error
+    }
+  }
 }
 
 /** The first line of the prompt, short enough for a list. */
