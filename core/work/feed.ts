@@ -42,10 +42,11 @@ export function createFeed(db: Db) {
   }
 
   /** Reads on from the end of what is in memory, for all watchers at once. */
-  function load(runId: string, watched: Watched): Promise<void> {
+  function load(runId: string, watched: Watched, seen: number): Promise<void> {
     watched.loading ??= (async () => {
       try {
-        const after = watched.recent.at(-1)?.seq ?? 0
+        // Nothing in memory: from where the watcher stands, who need not go through all that came before.
+        const after = watched.recent.at(-1)?.seq ?? seen
         add(watched, await readEvents(db, runId, { after, limit: PAGE }))
       } finally {
         watched.loading = null
@@ -104,9 +105,11 @@ export function createFeed(db: Db) {
             const last = watched.recent.at(-1)?.seq ?? 0
             if (last > seen) continue
             if (watched.head > seen) {
-              await load(runId, watched)
+              const before = watched.recent.at(-1)?.seq ?? 0
+              await load(runId, watched, seen)
+              const loaded = watched.recent.at(-1)?.seq ?? 0
               // A head that the database does not have (yet) must not make a busy loop.
-              if ((watched.recent.at(-1)?.seq ?? 0) <= seen) watched.head = seen
+              if (loaded <= seen && loaded === before) watched.head = seen
             } else if ((await pause(watched, POLL_MS, signal)) === 'time') {
               watched.head = Math.max(watched.head, seen + 1)
             }
