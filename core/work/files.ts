@@ -139,7 +139,9 @@ async function collect(
 
 /** Scrubbing rewrites text; anything that is not surely text is stored as it is. */
 function isText(mediaType: string, bytes: Buffer): boolean {
-  if (/^(image|audio|video|font)\//.test(mediaType) || /zip|gzip|pdf|octet-stream;/.test(mediaType)) return false
+  // An SVG is an image, and text.
+  if (/^(image(?!\/svg)|audio|video|font)\//.test(mediaType) || /zip|gzip|pdf|octet-stream;/.test(mediaType))
+    return false
   const head = bytes.subarray(0, 8_192)
   return !head.includes(0) && Buffer.from(bytes.toString('utf8')).equals(bytes)
 }
