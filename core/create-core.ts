@@ -128,8 +128,7 @@ export async function createCore(options: CoreOptions): Promise<HubCore> {
   }
 
   async function stopWorker(): Promise<void> {
-    await stopUpkeep?.()
-    await worker?.stop()
+    await Promise.all([stopUpkeep?.(), worker?.stop()])
     await pool.close()
   }
 
@@ -217,7 +216,7 @@ export async function createCore(options: CoreOptions): Promise<HubCore> {
         }),
         files: { read: files.content, save: files.saveArtifact },
       })
-      stopUpkeep = startUpkeep({ db, kinds, log, files, feed, pool })
+      stopUpkeep = startUpkeep({ db, kinds, log, files, feed, pool, scrubber, placement })
     },
     stopWorker,
     async close() {

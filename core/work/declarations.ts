@@ -39,7 +39,7 @@ type Definition = AgentDefinition | RuntimeDefinition | ScheduleDefinition
 
 /** Agents, runtimes and schedules as surfaces see them. */
 export function createDeclarations(deps: Deps): Pick<Core, 'agents' | 'runtimes' | 'schedules'> {
-  const { db, kinds, pool, log } = deps
+  const { db, kinds, pool, log, scrubber } = deps
   const agent = agentNoun(kinds)
   const runtime = runtimeNoun(kinds)
 
@@ -77,7 +77,7 @@ export function createDeclarations(deps: Deps): Pick<Core, 'agents' | 'runtimes'
   }
 
   async function check(registered: Registered): Promise<Health> {
-    const health = await measure(pool, registered, log)
+    const health = await measure(pool, registered, { log, scrubber })
     await storeHealth(db, registered.id, health)
     return health
   }
@@ -146,11 +146,24 @@ function verbs<D extends Definition, T>(
   }
 }
 
-/** Asks the adapter, within 30 seconds; a failure is an answer too. */
-export async function measure(pool: Pool, registered: Registered, log: Log): Promise<Health> {
+/** Asks the adapter, within 30 seconds; a failure is an answer too. Scrubbed, since it is stored and shown. */
+export async function measure(
+  pool: Pool,
+  registered: Registered,
+  io: { log: Log; scrubber: Scrubber; signal?: AbortSignal },
+): Promise<Health> {
+  return scrubValue(io.scrubber, await ask(pool, registered, io)).value as Health
+}
+
+async function ask(
+  pool: Pool,
+  registered: Registered,
+  { log, signal }: { log: Log; signal?: AbortSignal },
+): Promise<Health> {
+  const timeout = AbortSignal.timeout(30_000)
   try {
     const runtime = await pool.open(registered)
-    return await runtime.health({ signal: AbortSignal.timeout(30_000), log })
+    return await runtime.health({ signal: signal ? AbortSignal.any([signal, timeout]) : timeout, log })
   } catch (error) {
     return {
       status: 'down',

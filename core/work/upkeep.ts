@@ -3,6 +3,7 @@ import { type Db, rows } from '../database.ts'
 import { forgetRequests } from '../idempotency.ts'
 import type { Log } from '../ports.ts'
 import { runs } from '../schema/index.ts'
+import type { Scrubber } from '../secrets/scrubber.ts'
 import { pause } from './attempt.ts'
 import type { Kinds } from './bind.ts'
 import { expireApprovals } from './decide.ts'
@@ -10,10 +11,10 @@ import { measure } from './declarations.ts'
 import type { Feed } from './feed.ts'
 import type { FileStore } from './files.ts'
 import { forgetInbox } from './inbox.ts'
-import { appendEvents } from './log.ts'
 import type { Pool } from './pool.ts'
 import { liveRuntimes, storeHealth } from './runtimes.ts'
 import { tick } from './schedules.ts'
+import { settle } from './settle.ts'
 
 /** A replica not seen for this long will not come back for its sessions by itself. */
 const PLACEMENT_LOST = sql`interval '15 minutes'`
@@ -26,13 +27,16 @@ export function startUpkeep(input: {
   files: FileStore
   feed: Feed
   pool: Pool
+  scrubber: Scrubber
+  /** Of this replica, which is not lost while it asks. */
+  placement: string
 }): () => Promise<void> {
-  const { db, kinds, log, files, feed, pool } = input
+  const { db, kinds, log, files, feed, pool, scrubber, placement } = input
   const stop = new AbortController()
   const loops = [
     every(1_000, 'schedules', () => tick(db, kinds, log)),
     every(2_000, 'approvals', () => expireApprovals(db)),
-    every(30_000, 'placements', () => failLost(db, feed)),
+    every(30_000, 'placements', () => failLost(db, feed, placement)),
     every(60_000, 'health', () => checkAll()),
     every(600_000, 'old rows', async () => {
       await forgetRequests(db)
@@ -56,7 +60,10 @@ export function startUpkeep(input: {
   async function checkAll(): Promise<void> {
     for (const runtime of await liveRuntimes(db)) {
       if (stop.signal.aborted) return
-      await storeHealth(db, runtime.id, await measure(pool, runtime, log))
+      const health = await measure(pool, runtime, { log, scrubber, signal: stop.signal })
+      // Cut short by the end of the hub: that says nothing about the runtime.
+      if (stop.signal.aborted) return
+      await storeHealth(db, runtime.id, health)
     }
   }
 
@@ -67,30 +74,42 @@ export function startUpkeep(input: {
 }
 
 /** Queued runs of sessions that live in a replica which is gone would wait for ever: they fail, and say why. */
-async function failLost(db: Db, feed: Feed): Promise<void> {
+async function failLost(db: Db, feed: Feed, placement: string): Promise<void> {
   const lost = await rows<{ id: string }>(
     db,
     sql`select r.id from runs r join sessions s on s.id = r.session_id join replicas p on p.placement = s.placement
         where r.status in ('queued', 'running', 'awaiting_input') and (r.lease_until is null or r.lease_until < now())
-          and p.seen_at < now() - ${PLACEMENT_LOST} limit 100`,
+          and p.placement <> ${placement} and p.seen_at < now() - ${PLACEMENT_LOST} limit 100`,
   )
   for (const { id } of lost) {
-    await db.transaction(async (tx) => {
-      const [run] = await tx.select().from(runs).where(eq(runs.id, id)).for('update', { skipLocked: true })
-      if (!run || run.finishedAt || (run.leaseUntil && run.leaseUntil.getTime() > Date.now())) return
+    const written = await db.transaction(async (tx) => {
+      // Not "for update", which waits for a decision that waits for this.
+      const [run] = await tx.select().from(runs).where(eq(runs.id, id)).for('no key update', { skipLocked: true })
+      if (!run || run.finishedAt || (run.leaseUntil && run.leaseUntil.getTime() > Date.now())) return null
       const fence = run.fence + 1
-      const message = 'The hub replica that holds this session has not been seen for 15 minutes.'
       await tx
         .update(runs)
-        .set({ status: 'failed', fence, errorCode: 'placement_lost', errorMessage: message, finishedAt: sql`now()` })
+        .set({ fence })
         .where(and(eq(runs.id, id), eq(runs.fence, run.fence)))
       const at = new Date()
-      const started = run.nextSeq === 1 ? [{ type: 'RUN_STARTED', at, threadId: run.sessionId, runId: id }] : []
-      const written = await appendEvents(tx, { id, fence }, run.nextSeq, [
-        ...started,
-        { type: 'RUN_ERROR', at, code: 'placement_lost', message },
-      ])
-      feed.heard(id, written.nextSeq - 1)
+      const error = {
+        code: 'placement_lost',
+        message: 'The hub replica that holds this session has not been seen for 15 minutes.',
+      }
+      // A log that has not begun, or was paused by an interrupt, begins (again) before it ends.
+      const pausedOrNew = run.nextSeq === 1 || run.status === 'awaiting_input'
+      return await settle(
+        tx,
+        { id, fence, sessionId: run.sessionId },
+        run.nextSeq,
+        [
+          ...(pausedOrNew ? [{ type: 'RUN_STARTED', at, threadId: run.sessionId, runId: id }] : []),
+          { type: 'RUN_ERROR', at, ...error },
+        ],
+        { status: 'failed', output: null, error },
+        {},
+      )
     })
+    if (written) feed.publish(id, written.events)
   }
 }
