@@ -20,6 +20,8 @@ const CANCEL_GRACE_MS = 15_000
 const RECONNECT_MS = [250, 500, 1_000, 2_000, 5_000]
 /** How long `status` may fail before the outcome counts as unknown. */
 const STATUS_PATIENCE_MS = 60_000
+/** The longest time that a timer takes. */
+const MAX_TIMEOUT_MS = 2 ** 31 - 1
 
 export type AttemptInput = {
   runtime: Runtime
@@ -52,6 +54,7 @@ export async function attempt(input: AttemptInput): Promise<{ outcome: Outcome; 
   const own = new AbortController()
   const either = AbortSignal.any([signal, own.signal])
   const io = { signal: either, log }
+  const deadline = recorder.deadlineAt() ?? turn.deadline
   let ref: Ref = input.ref ?? runtime.prepare(turn)
   /** The last cursor that the runtime told: where a broken stream goes on. */
   let cursor = input.cursor ?? undefined
@@ -76,8 +79,11 @@ export async function attempt(input: AttemptInput): Promise<{ outcome: Outcome; 
       if (found !== 'start') return found
     }
     if (input.stopRequested) return { outcome: { status: 'cancelled', output: null } }
+    signal.throwIfAborted()
     try {
-      return { ref: await runtime.start(ref, turn, io) }
+      const leftMs = Math.max(1, deadline.getTime() - Date.now())
+      const inTime = AbortSignal.any([either, AbortSignal.timeout(Math.min(leftMs, MAX_TIMEOUT_MS))])
+      return { ref: await runtime.start(ref, turn, { ...io, signal: inTime }) }
     } catch (error) {
       if (signal.aborted) throw error
       return await afterFailedStart(error)
@@ -108,6 +114,8 @@ export async function attempt(input: AttemptInput): Promise<{ outcome: Outcome; 
     if (runtime.find) {
       const found = await runtime.find(ref, turn, io).catch(() => undefined)
       if (found) return { ref: found }
+      if (found === null && Date.now() >= deadline.getTime())
+        return { outcome: failed('deadline_exceeded', 'The runtime did not take the prompt within limits.seconds.') }
       if (found === null)
         return { outcome: failed('runtime_unavailable', `The runtime did not take the prompt: ${String(error)}`) }
     }
@@ -118,7 +126,7 @@ export async function attempt(input: AttemptInput): Promise<{ outcome: Outcome; 
 
   /** Streams, answers, watches the clocks, until the run is over. */
   async function follow(): Promise<{ outcome: Outcome; ref: Ref } | null> {
-    const listening = listen()
+    const listening = hear()
     let lostSince = 0
     let silences = 0
     let retold = false
@@ -127,7 +135,7 @@ export async function attempt(input: AttemptInput): Promise<{ outcome: Outcome; 
       for (let tries = 0; !signal.aborted; ) {
         const stream = new AbortController()
         const consuming = consume(AbortSignal.any([either, stream.signal]))
-        const ended = await watch(consuming)
+        let ended = await watch(consuming)
         stream.abort()
         await consuming.catch(() => {})
         if (signal.aborted) break
@@ -144,6 +152,9 @@ export async function attempt(input: AttemptInput): Promise<{ outcome: Outcome; 
           }
           return { outcome: conclude(snapshot), ref }
         }
+        // Also for a stream that ends at once each time, so that no clock is looked at while it is open.
+        const clock = readClocks()
+        if (clock === 'silent') ended = 'silent'
         if (overdue()) return { outcome: conclude(null), ref }
         if (snapshot) {
           lostSince = 0
@@ -162,14 +173,13 @@ export async function attempt(input: AttemptInput): Promise<{ outcome: Outcome; 
           if (Date.now() - lostSince > STATUS_PATIENCE_MS)
             return { outcome: unknown('The runtime cannot be reached any more to ask for the outcome.'), ref }
         }
-        if (ended === 'ended' || ended === 'broke')
+        if (ended === 'ended' || ended === 'broke' || !snapshot)
           await pause(RECONNECT_MS[Math.min(tries++, RECONNECT_MS.length - 1)]!, either)
-        else if (ended === 'event') tries = 0
       }
       return null
     } finally {
       own.abort()
-      await listening.catch(() => {})
+      await listening
       await stopTold?.catch(() => {})
     }
   }
@@ -181,7 +191,7 @@ export async function attempt(input: AttemptInput): Promise<{ outcome: Outcome; 
       ...(cursor === undefined ? {} : { cursor }),
     })) {
       if (within.aborted) return
-      if (fact.type === 'artifact') await input.saveArtifact(fact)
+      if (fact.type === 'artifact') await keep(fact)
       else recorder.tell(fact)
       if (fact.cursor !== undefined) cursor = fact.cursor
       if (fact.type === 'usage') checkLimits()
@@ -189,30 +199,47 @@ export async function attempt(input: AttemptInput): Promise<{ outcome: Outcome; 
     }
   }
 
+  /** A file that the hub does not take (too large) is told, and what comes after it is heard. */
+  async function keep(fact: Extract<RuntimeEvent, { type: 'artifact' }>): Promise<void> {
+    try {
+      await input.saveArtifact(fact)
+    } catch (error) {
+      if (!(error instanceof HubError)) throw error
+      recorder.tell({ type: 'progress', message: `A file was not kept: ${error.message}` })
+    }
+  }
+
   /** Until the stream is over or a clock says that it is time to ask. */
-  async function watch(consuming: Promise<void>): Promise<'ended' | 'broke' | 'silent' | 'time' | 'event'> {
-    const done = consuming.then(
-      () => 'ended' as const,
-      (error: unknown) => {
-        if (!either.aborted) log.warn('stream broke', { error: String(error) })
-        return 'broke' as const
-      },
-    )
-    while (!either.aborted) {
-      const wait = Math.max(10, Math.min(nextClock() - Date.now(), 1_000))
-      const first = await Promise.race([done, pause(wait, either).then(() => 'tick' as const)])
-      if (first !== 'tick') return first
-      if (ending) {
-        if (overdue()) return 'time'
-        continue
-      }
-      if (recorder.isWaiting()) continue
-      const deadline = recorder.deadlineAt()
-      if (deadline && Date.now() >= deadline.getTime())
-        end('deadline', 'The run took longer than limits.seconds allows.')
-      else if (recorder.silentMs() >= input.limits.silenceMs) return 'silent'
+  async function watch(consuming: Promise<void>): Promise<'ended' | 'broke' | 'silent' | 'time'> {
+    // No Promise.race with the stream: each tick would leave a reaction on its promise, and a run may wait for days.
+    const over = new AbortController()
+    const done = consuming
+      .then(
+        () => 'ended' as const,
+        (error: unknown) => {
+          if (!either.aborted) log.warn('stream broke', { error: String(error) })
+          return 'broke' as const
+        },
+      )
+      .finally(() => over.abort())
+    const ends = AbortSignal.any([either, over.signal])
+    while (!ends.aborted) {
+      await pause(Math.max(10, Math.min(nextClock() - Date.now(), 1_000)), ends)
+      if (ends.aborted) break
+      const clock = readClocks()
+      if (clock !== null) return clock
     }
     return await done
+  }
+
+  /** Ends what has taken too long; tells when it is time to ask. */
+  function readClocks(): 'time' | 'silent' | null {
+    if (ending) return overdue() ? 'time' : null
+    if (recorder.isWaiting()) return null
+    const deadline = recorder.deadlineAt()
+    if (deadline && Date.now() >= deadline.getTime()) end('deadline', 'The run took longer than limits.seconds allows.')
+    else if (recorder.silentMs() >= input.limits.silenceMs) return 'silent'
+    return null
   }
 
   function nextClock(): number {
@@ -253,17 +280,41 @@ export async function attempt(input: AttemptInput): Promise<{ outcome: Outcome; 
     }
   }
 
+  /** Listens until the run is over, also when messages cannot be read for a while. Never rejects. */
+  async function hear(): Promise<void> {
+    /** Taken to the runtime, whether or not that could be stored. */
+    const taken = new Map<string, string>()
+    while (!either.aborted) {
+      try {
+        return await listen(taken)
+      } catch (error) {
+        if (either.aborted) return
+        log.warn('messages to the run could not be read', { run: turn.runId, error: String(error) })
+        await pause(1_000, either)
+      }
+    }
+  }
+
   /** Takes what is said to the run to the runtime, in order. */
-  async function listen(): Promise<void> {
+  async function listen(taken: Map<string, string>): Promise<void> {
+    const handled = async (message: RunMessage, result: string) => {
+      taken.set(message.id, result)
+      await input.handled(message, result)
+    }
     for await (const message of input.messages(either)) {
+      const before = taken.get(message.id)
+      if (before !== undefined) {
+        await input.handled(message, before)
+        continue
+      }
       switch (message.type) {
         case 'cancel':
           end('stop', typeof message.body.reason === 'string' ? message.body.reason : 'stop requested')
           await stopTold
-          await input.handled(message, 'done')
+          await handled(message, 'done')
           break
         case 'steer':
-          await input.handled(message, await deliver({ type: 'steer', text: String(message.body.text) }))
+          await handled(message, await deliver({ type: 'steer', text: String(message.body.text) }))
           break
         case 'answer': {
           // The shape is the one that core stored with the decision.
@@ -272,7 +323,7 @@ export async function attempt(input: AttemptInput): Promise<{ outcome: Outcome; 
           if (expired && result === 'failed')
             end('input', 'Nobody answered in time, and the runtime did not take a no.')
           recorder.resolve(body.interruptId)
-          await input.handled(message, result)
+          await handled(message, result)
         }
       }
     }

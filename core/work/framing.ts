@@ -58,7 +58,7 @@ export function framing(scrubber: Scrubber, log: RunEvent[], coveredSeq: number)
           ...closeAll(),
           event('TOOL_CALL_START', {
             toolCallId,
-            toolCallName: fact.name,
+            toolCallName: wellFormed(fact.name),
             ...(fact.kind ? { metadata: { kind: fact.kind } } : {}),
           }),
           ...(args === '' ? [] : [event('TOOL_CALL_ARGS', { toolCallId, delta: args })]),

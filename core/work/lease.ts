@@ -89,7 +89,9 @@ function claimable(placement: string, credits: number, agentConcurrency: number)
         where r.agent_id = a.id and r.status = 'queued' and (s.placement is null or s.placement = ${placement})
           and not exists (
             select 1 from runs e
-            where e.session_id = r.session_id and e.position < r.position and e.status in ('queued', 'running', 'awaiting_input')
+            where e.session_id = r.session_id and e.id <> r.id
+              -- A later one may be at work: of two that were queued at once, the first may have committed last.
+              and (e.status in ('running', 'awaiting_input') or e.status = 'queued' and e.position < r.position)
           )
         order by r.position
         limit greatest(0, least(coalesce(a.concurrency, ${agentConcurrency}::int) - (select count(*) from at_work w where w.agent_id = a.id), ${credits}))

@@ -24,7 +24,7 @@ type RecorderInput = {
   run: { id: string; sessionId: string; fence: number; nextSeq: number }
   framing: ReturnType<typeof framing>
   /** Native ids of interrupts stored earlier, and which of them the run waits for now. */
-  interrupts: { known: string[]; waiting: Waiting[]; interrupted: boolean }
+  interrupts: { known: string[]; waiting: Waiting[] /** Null: the log is not paused. */; interruptedAt: Date | null }
   inputMs: number
   deadlineAt: Date | null
   /** Called once when writing fails: another worker holds the run, or the database is gone. */
@@ -36,8 +36,8 @@ export function createRecorder(input: RecorderInput) {
   const { db, feed, run, framing: frames } = input
   const known = new Set(input.interrupts.known)
   const waiting = new Map(input.interrupts.waiting.map((one) => [one.interrupt.id, one]))
-  let { interrupted } = input.interrupts
-  let interruptedAt = Date.now()
+  let interrupted = input.interrupts.interruptedAt !== null
+  let interruptedAt = (input.interrupts.interruptedAt ?? new Date()).getTime()
   let deadlineAt = input.deadlineAt
   let nextSeq = run.nextSeq
   let queue: NewEvent[] = []
@@ -144,6 +144,8 @@ export function createRecorder(input: RecorderInput) {
     const shown: RuntimeInterrupt = {
       ...interrupt,
       message: frames.cleanText(interrupt.message),
+      options: interrupt.options.map((option) => ({ ...option, label: frames.cleanText(option.label) })),
+      ...(interrupt.tool === undefined ? {} : { tool: wellFormed(interrupt.tool) }),
       ...(interrupt.arguments === undefined ? {} : { arguments: frames.clean(interrupt.arguments) }),
     }
     const one = { approvalId: newId('apr'), interrupt: shown, expiresAt: new Date(Date.now() + input.inputMs) }
@@ -215,13 +217,19 @@ export function createRecorder(input: RecorderInput) {
       const batch = take()
       delete batch.progress.status
       const done = writing.then(async () => {
-        const written = await settle(db, run, nextSeq, batch.events, final, {
-          ...batch.progress,
-          ...(ref === undefined ? {} : { ref }),
-        })
-        nextSeq = written.nextSeq
         lost = true
-        feed.publish(run.id, written.events)
+        try {
+          const written = await settle(db, run, nextSeq, batch.events, final, {
+            ...batch.progress,
+            ...(ref === undefined ? {} : { ref }),
+          })
+          nextSeq = written.nextSeq
+          feed.publish(run.id, written.events)
+        } catch (error) {
+          // What the runtime says is still true: the next holder asks it again.
+          input.onLost(error)
+          throw error
+        }
       })
       writing = done.catch(() => {})
       await done

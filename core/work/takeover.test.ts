@@ -3,7 +3,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { openTestCore, type TestCore } from '../../test/core.ts'
 import { needsPostgres, postgresServerUrl, testPostgres } from '../../test/postgres.ts'
 import { type Database, openDatabase } from '../database.ts'
-import { runs } from '../schema/index.ts'
+import { events, runs } from '../schema/index.ts'
 import { createScrubber } from '../secrets/scrubber.ts'
 import type { Kinds } from './bind.ts'
 import { createFeed } from './feed.ts'
@@ -57,7 +57,7 @@ describe.each(engines.filter(({ skip }) => !skip))('a run whose holder died, on 
       feed: createFeed(db),
       run: { id: run.id, sessionId: run.sessionId, fence: claimed!.fence, nextSeq: run.nextSeq },
       framing: framing(createScrubber(), [], 0),
-      interrupts: { known: [], waiting: [], interrupted: false },
+      interrupts: { known: [], waiting: [], interruptedAt: null },
       inputMs: 60_000,
       deadlineAt: null,
       onLost: () => {},
@@ -159,7 +159,7 @@ describe.each(engines.filter(({ skip }) => !skip))('a run whose holder died, on 
         feed: createFeed(opened.database.db),
         run: { id: claimed.run.id, sessionId: claimed.run.sessionId, fence: claimed.fence, nextSeq: 2 },
         framing: framing(createScrubber(), [], 0),
-        interrupts: { known: [], waiting: [], interrupted: false },
+        interrupts: { known: [], waiting: [], interruptedAt: null },
         inputMs: 60_000,
         deadlineAt: null,
         onLost: () => {},
@@ -197,5 +197,32 @@ describe.each(engines.filter(({ skip }) => !skip))('a run whose holder died, on 
       events.filter(({ outcome }) => (outcome as { type?: string } | undefined)?.type === 'interrupt'),
     ).toHaveLength(1)
     expect(world.heard.filter(({ runId, type }) => runId === id && type === 'answer')).toHaveLength(1)
+  })
+
+  test('while it waited for a person has the time left that it had when it asked', async () => {
+    const { world } = hub
+    const { id } = await claimAndDie('permit:bash sleep:1500 say:done', async (claimed, recorder) => {
+      const turn = turnOf(claimed)
+      const ref = world.runtime.prepare(turn)
+      await recorder.begin(ref, deadline)
+      const io = { signal: AbortSignal.timeout(5_000), log: console }
+      recorder.note({ ref: await world.runtime.start(ref, turn, io), phase: 'started' })
+      for await (const fact of world.runtime.stream(ref, io)) {
+        if (fact.type !== 'artifact') recorder.tell(fact)
+        break
+      }
+    })
+    // It asked an hour ago, a minute before its deadline, and the hub was away since.
+    const { db } = opened.database
+    await db
+      .update(events)
+      .set({ at: sql`${events.at} - interval '1 hour'` })
+      .where(eq(events.runId, id))
+    await db.update(runs).set({ deadlineAt: sql`now() - interval '59 minutes'` }).where(eq(runs.id, id))
+    await hub.core.startWorker()
+    const waiting = await hub.core.runs.get(hub.admin, id)
+    await hub.core.approvals.decide(hub.admin, waiting.pending[0]!.id, { option_id: 'once' })
+    await expect.poll(async () => (await hub.core.runs.get(hub.admin, id)).status).not.toBe('awaiting_input')
+    expect(await hub.core.runs.wait(hub.admin, id, { seconds: 20 })).toMatchObject({ status: 'succeeded' })
   })
 })

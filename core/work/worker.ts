@@ -1,4 +1,4 @@
-import { asc, eq } from 'drizzle-orm'
+import { asc, eq, sql } from 'drizzle-orm'
 import type { Database, Db } from '../database.ts'
 import { HubError } from '../errors.ts'
 import { type Log, type RuntimeEvent, RuntimeRejection } from '../ports.ts'
@@ -62,6 +62,7 @@ export async function startWorker(input: WorkerInput): Promise<Worker> {
 
   // Whoever held runs under this placement before is dead: two processes never share it.
   await releaseLeases(db, input.placement)
+  await tellSeen()
   const claiming = claimLoop()
   const renewing = renewLoop()
 
@@ -78,8 +79,8 @@ export async function startWorker(input: WorkerInput): Promise<Worker> {
       stopping.abort()
       wanted?.()
       for (const { abort } of jobs.values()) abort.abort()
-      await Promise.all([...jobs.values()].map(({ done }) => done))
       await Promise.all([claiming, renewing])
+      await Promise.all([...jobs.values()].map(({ done }) => done))
       await releaseLeases(db, input.placement).catch(() => {})
     },
   }
@@ -102,6 +103,8 @@ export async function startWorker(input: WorkerInput): Promise<Worker> {
         input.log.error('claiming failed', { error: String(error) })
         await pause(POLL_MS, stopping.signal)
       }
+      // Claimed while the hub stops: left, like the others, for the next start.
+      if (stopping.signal.aborted) return
       for (const claimed of taken) begin(claimed)
       if (taken.length === 0 && !again) await rest()
     }
@@ -129,15 +132,20 @@ export async function startWorker(input: WorkerInput): Promise<Worker> {
         const { lost, messages } = await renew(db, { holder: input.holder, held })
         for (const runId of lost) jobs.get(runId)?.abort.abort()
         for (const { runId } of messages) jobs.get(runId)?.wake()
-        await db
-          .insert(replicas)
-          .values({ placement: input.placement, holder: input.holder })
-          .onConflictDoUpdate({ target: replicas.placement, set: { holder: input.holder, seenAt: new Date() } })
+        await tellSeen()
       } catch (error) {
         // The leases run out by themselves if this lasts; another replica takes over then and the fence keeps this one out.
         input.log.error('renewing leases failed', { error: String(error) })
       }
     }
+  }
+
+  /** Before the first claim, too: others fail the runs of a replica that was away for long. */
+  async function tellSeen(): Promise<void> {
+    await db
+      .insert(replicas)
+      .values({ placement: input.placement, holder: input.holder })
+      .onConflictDoUpdate({ target: replicas.placement, set: { holder: input.holder, seenAt: sql`now()` } })
   }
 
   function begin(claimed: Claimed): void {
@@ -186,6 +194,8 @@ export async function startWorker(input: WorkerInput): Promise<Worker> {
     const deadline = run.deadlineAt ?? new Date(Date.now() + (limits.seconds ?? DEFAULTS.seconds) * 1_000)
     try {
       const runtime = await input.pool.open(claimed.runtime)
+      // Not begun yet: the next start or another replica may send the prompt.
+      AbortSignal.any([abort.signal, stopping.signal]).throwIfAborted()
       const turn = toTurn(claimed, { ...input.settings(), limits, deadline, readFile: input.files.read })
       const ref = run.ref ?? runtime.prepare(turn)
       if (run.phase === 'new') await recorder.begin(ref, deadline)
@@ -232,7 +242,7 @@ export async function startWorker(input: WorkerInput): Promise<Worker> {
   }
 }
 
-const fresh = { known: [] as string[], waiting: [] as Waiting[], interrupted: false }
+const fresh = { known: [] as string[], waiting: [] as Waiting[], interruptedAt: null }
 
 /** What an earlier holder wrote and left open. */
 async function remember(db: Db, { run }: Claimed) {
@@ -258,7 +268,7 @@ async function remember(db: Db, { run }: Claimed) {
           expiresAt,
           interrupt: { id: nativeId, kind, message, options, arguments: args, ...(tool === null ? {} : { tool }) },
         })),
-      interrupted: lifecycle?.type === 'RUN_FINISHED',
+      interruptedAt: lifecycle?.type === 'RUN_FINISHED' ? new Date(lifecycle.at) : null,
     },
   }
 }
