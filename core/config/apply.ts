@@ -1,4 +1,4 @@
-import { and, eq, isNull } from 'drizzle-orm'
+import { and, eq, isNull, sql } from 'drizzle-orm'
 import type { Actor } from '../access/actor.ts'
 import { authorize } from '../access/policy.ts'
 import { ensureUser } from '../access/tokens.ts'
@@ -27,7 +27,7 @@ export function createConfig({ db, kinds, scrubber }: { db: Db; kinds: Kinds; sc
   const builtIns = builtInRuntimes(kinds)
   let limits: HubLimits = {}
 
-  async function examine(yaml: string) {
+  async function examine(db: Db, yaml: string) {
     const current = await currentState(db)
     const { config, problems, locate } = parseConfig(yaml, {
       kinds: [...kinds.values()],
@@ -45,8 +45,12 @@ export function createConfig({ db, kinds, scrubber }: { db: Db; kinds: Kinds; sc
   }
 
   /** The plan, or every problem of the text, those that only doing it shows included: it is done and undone. */
-  async function rehearse(actor: Actor, yaml: string): Promise<{ planned: Planned | null; problems: Problem[] }> {
-    const { problems, planned, locate } = await examine(yaml)
+  async function rehearse(
+    db: Db,
+    actor: Actor,
+    yaml: string,
+  ): Promise<{ planned: Planned | null; problems: Problem[] }> {
+    const { problems, planned, locate } = await examine(db, yaml)
     if (!planned || problems.length > 0) return { planned, problems }
     const found: Problem[] = []
     await db
@@ -68,8 +72,8 @@ export function createConfig({ db, kinds, scrubber }: { db: Db; kinds: Kinds; sc
     return { planned, problems: found }
   }
 
-  async function planOf(actor: Actor, yaml: string): Promise<Planned> {
-    const { planned, problems } = await rehearse(actor, yaml)
+  async function planOf(db: Db, actor: Actor, yaml: string): Promise<Planned> {
+    const { planned, problems } = await rehearse(db, actor, yaml)
     if (planned && problems.length === 0) return planned
     throw invalid(problems)
   }
@@ -96,19 +100,22 @@ export function createConfig({ db, kinds, scrubber }: { db: Db; kinds: Kinds; sc
     },
     async validate(actor: Actor, yaml: string): Promise<Problem[]> {
       authorize(actor, 'observe', { type: 'hub', id: 'config' })
-      return (await rehearse(actor, yaml)).problems
+      return (await rehearse(db, actor, yaml)).problems
     },
     async plan(actor: Actor, yaml: string): Promise<Plan> {
       authorize(actor, 'observe', { type: 'hub', id: 'config' })
-      const { changes, pending } = await planOf(actor, yaml)
+      const { changes, pending } = await planOf(db, actor, yaml)
       return { changes, pending }
     },
     async apply(actor: Actor, yaml: string): Promise<Plan> {
       authorize(actor, 'edit', { type: 'hub', id: 'config' })
-      const { changes, pending, operations } = await planOf(actor, yaml)
-      await db.transaction(async (tx) => {
+      const { changes, pending } = await db.transaction(async (tx) => {
+        // One after the other: replicas that start together apply the same file at once.
+        await tx.execute(sql`select pg_advisory_xact_lock(hashtext('signalbox:apply'))`)
+        const { operations, ...plan } = await planOf(tx, actor, yaml)
         for (const operation of operations) await perform(tx, kinds, actor, operation)
         await notify(tx, CHANNEL, 'config:changed')
+        return plan
       })
       limits = await storedLimits(db)
       return { changes, pending }

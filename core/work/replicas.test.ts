@@ -157,4 +157,10 @@ describe.skipIf(postgresServerUrl === null)(`two replicas on one Postgres (${nee
     expect(await one.core.runs.wait(one.admin, next.id, { seconds: 20 })).toMatchObject({ output: 'instead' })
     await sql.end()
   })
+
+  test('take the same configuration at the same time', async () => {
+    const yaml = 'agents:\n  twice:\n    runtime: scripted\nlimits:\n  concurrency: 100\n'
+    const applied = await Promise.all([one, other, one, other].map(({ core }) => core.config.apply(one.admin, yaml)))
+    expect(applied.filter(({ pending }) => pending)).toHaveLength(1)
+  })
 })
