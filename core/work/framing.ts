@@ -308,7 +308,7 @@ export function wellFormed(text: string): string {
   return text.replaceAll('\u0000', '').toWellFormed()
 }
 
-function wellFormedValue(value: unknown): unknown {
+export function wellFormedValue(value: unknown): unknown {
   if (typeof value === 'string') return wellFormed(value)
   if (Array.isArray(value)) return value.map(wellFormedValue)
   if (value && typeof value === 'object') {

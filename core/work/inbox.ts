@@ -4,6 +4,7 @@ import { HubError } from '../errors.ts'
 import type { InboxEvent } from '../ports.ts'
 import { inbox, runs } from '../schema/index.ts'
 import type { Feed } from './feed.ts'
+import { wellFormedValue } from './framing.ts'
 import { CHANNEL } from './log.ts'
 
 /** Stores what a runtime posted back, once each, and wakes whichever replica holds the run. */
@@ -17,7 +18,7 @@ export async function receiveEvents(db: Db, runtimeId: string, runId: string, re
   await db.transaction(async (tx) => {
     await tx
       .insert(inbox)
-      .values(received.map(({ seq, event }) => ({ runId, seq, event })))
+      .values(received.map(({ seq, event }) => ({ runId, seq, event: wellFormedValue(event) })))
       .onConflictDoNothing()
     await notify(tx, CHANNEL, `inbox:${runId}`)
   })
