@@ -1,4 +1,4 @@
-import { and, eq, inArray, isNull, lte, sql } from 'drizzle-orm'
+import { and, eq, inArray, isNull, lte } from 'drizzle-orm'
 import type { Actor } from '../access/actor.ts'
 import type { Db } from '../database.ts'
 import { HubError } from '../errors.ts'
