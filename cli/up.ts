@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import { faultTrace } from '../core/index.ts'
 import type { Context, JsonOption, Subcommand } from './command.ts'
 import { isErrno, logFilePath, messageOf, openDataFolder, removeHubFile, writeHubFile } from './data-folder.ts'
 import { lockDataFolder } from './data-folder-lock.ts'
@@ -79,7 +80,7 @@ async function serveUntilStopped(context: Context, settings: HubSettings, option
   } catch (error) {
     lines.clear()
     log.error('the hub did not start', {
-      error: error instanceof Error ? (error.stack ?? error.message) : String(error),
+      error: faultTrace(error),
     })
     throw startFailure(error, dataDir)
   } finally {
@@ -133,7 +134,7 @@ function endOnFault({ dataDir, log, terminal }: Ending): void {
   const end = (error: unknown): void => {
     removeHubFile(dataDir)
     log.error('the hub met a fault and ended', {
-      error: error instanceof Error ? (error.stack ?? error.message) : String(error),
+      error: faultTrace(error),
     })
     terminal.note(
       `  ${terminal.errColors.red('✗')} The hub met a fault and ended. Start it again; the cause is in ${logFilePath(dataDir)}.`,

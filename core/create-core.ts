@@ -8,7 +8,7 @@ import { authenticate, createToken, ensureUser, listTokens, revokeToken } from '
 import { createConfig } from './config/apply.ts'
 import type { Core } from './core.ts'
 import { type Database, openDatabase } from './database.ts'
-import { HubError } from './errors.ts'
+import { faultMessage, HubError } from './errors.ts'
 import { abandonRequest, beginRequest, finishRequest } from './idempotency.ts'
 import { packageVersion } from './package-root.ts'
 import type { Log, RuntimeKind } from './ports.ts'
@@ -122,7 +122,7 @@ export async function createCore(options: CoreOptions): Promise<HubCore> {
       case 'config':
         void config
           .load()
-          .catch((error: unknown) => log.error('reading the configuration failed', { error: String(error) }))
+          .catch((error: unknown) => log.error('reading the configuration failed', { error: faultMessage(error) }))
         break
     }
   }
@@ -182,9 +182,7 @@ export async function createCore(options: CoreOptions): Promise<HubCore> {
       } catch (error) {
         return {
           ok: false,
-          message: scrubber.scrub(
-            `The database does not answer: ${error instanceof Error ? error.message : String(error)}`,
-          ).text,
+          message: scrubber.scrub(`The database does not answer: ${faultMessage(error)}`).text,
         }
       }
     },

@@ -136,3 +136,17 @@ function holdsUnstorableText(error: unknown): boolean {
   const { code, message } = cause
   return code === '22021' || code === '22P05' || (code === '22P02' && message.endsWith('for type json'))
 }
+
+/** What a fault says of itself, for the log. A failed query carries its parameters, which are people's texts: they stay out. */
+export function faultMessage(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  if (!('query' in error && 'params' in error)) return error.message
+  return `a query failed: ${error.cause instanceof Error ? error.cause.message : 'no cause given'} (${String(error.query).slice(0, 200)})`
+}
+
+/** The same with the lines of code that it came through. */
+export function faultTrace(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  const frames = (error.stack ?? '').split('\n').filter((line) => /^\s+at /.test(line))
+  return [`${error.name}: ${faultMessage(error)}`, ...frames].join('\n')
+}

@@ -4,7 +4,16 @@ export { type Config, type ParsedConfig, parseConfig } from './config/config.ts'
 export { configJsonSchema } from './config/json-schema.ts'
 export type { Change, Core, Declared, DefinitionInput, DefinitionPatch, ListOptions, Plan, Problem } from './core.ts'
 export { type CoreOptions, createCore, type HubCore } from './create-core.ts'
-export { type ErrorBody, type ErrorCode, errorTable, HubError, hintOf, toErrorBody } from './errors.ts'
+export {
+  type ErrorBody,
+  type ErrorCode,
+  errorTable,
+  faultMessage,
+  faultTrace,
+  HubError,
+  hintOf,
+  toErrorBody,
+} from './errors.ts'
 export { newId } from './id.ts'
 export { packageRoot, packageVersion } from './package-root.ts'
 export * from './ports.ts'

@@ -296,7 +296,11 @@ export type FileInfo = z.infer<typeof FileInfo>
 export const MessageMode = z.enum(['queue', 'steer', 'interrupt'])
 export type MessageMode = z.infer<typeof MessageMode>
 
-const prompt = z.string().min(1).max(200_000)
+const prompt = z
+  .string()
+  .min(1)
+  .max(200_000)
+  .regex(/[^\s\p{Cc}]/u, 'must not be blank')
 const files = z.array(z.string()).max(20).optional().describe('Ids from POST /files.')
 
 /** A request for work. With `session_id` it goes on in that session, else it opens one. */

@@ -1,6 +1,6 @@
 /** From a tool's answer, or from what it threw, to the result that goes over the wire. */
 import type { CallToolResult } from '@modelcontextprotocol/server'
-import { type Log, newId, toErrorBody } from '../core/index.ts'
+import { faultTrace, type Log, newId, toErrorBody } from '../core/index.ts'
 import type { Answer } from './tool.ts'
 
 export function toToolResult(answer: Answer<unknown>): CallToolResult {
@@ -26,7 +26,7 @@ export function toRefusal(error: unknown, log: Log, tool: string): CallToolResul
     log.error('mcp tool failed', {
       tool,
       request_id: requestId,
-      error: error instanceof Error ? error.stack : String(error),
+      error: faultTrace(error),
     })
   }
   const text = [`${code}: ${message}`, hint, ...(code === 'internal' ? [`request_id: ${requestId}`] : [])].join('\n')

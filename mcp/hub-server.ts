@@ -10,7 +10,16 @@ import {
   Server,
   type ServerContext,
 } from '@modelcontextprotocol/server'
-import { type Actor, type Core, HubError, type Log, newId, toErrorBody } from '../core/index.ts'
+import {
+  type Actor,
+  type Core,
+  faultMessage,
+  faultTrace,
+  HubError,
+  type Log,
+  newId,
+  toErrorBody,
+} from '../core/index.ts'
 import { askPerson, takeAnswers } from './ask-person.ts'
 import { toRefusal, toToolResult } from './call-tool.ts'
 import { type Catalogue, findResource } from './catalogue.ts'
@@ -169,7 +178,7 @@ function serveSubscriptions(server: Server, parts: HubServerParts): void {
     const changed = () => {
       server
         .sendResourceUpdated({ uri })
-        .catch((error: unknown) => parts.log.warn('mcp update not sent', { uri, error: String(error) }))
+        .catch((error: unknown) => parts.log.warn('mcp update not sent', { uri, error: faultMessage(error) }))
     }
     const unsubscribe = await told(parts, parts.subscriptions.subscribe(parts.actorOf(context), uri, changed))
     // The same request twice at once: the second finds the first here.
@@ -201,8 +210,7 @@ function toProtocolError(log: Log, error: unknown): ProtocolError {
   if (error instanceof ProtocolError) return error
   const { body } = toErrorBody(error, newId('req'))
   const { code, message, hint, request_id } = body.error
-  if (code === 'internal')
-    log.error('mcp request failed', { request_id, error: error instanceof Error ? error.stack : String(error) })
+  if (code === 'internal') log.error('mcp request failed', { request_id, error: faultTrace(error) })
   const kind = code === 'internal' ? ProtocolErrorCode.InternalError : ProtocolErrorCode.InvalidParams
   return new ProtocolError(kind, `${message} ${hint}`, { code, hint, request_id })
 }

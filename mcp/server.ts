@@ -1,7 +1,7 @@
 /** The MCP control server: people's MCP clients call, watch, steer, stop and approve agents through it. */
 import type { AuthInfo, ServerContext } from '@modelcontextprotocol/server'
 import type { Hono } from 'hono'
-import { type Actor, type Core, HubError, type Log, newId, toErrorBody } from '../core/index.ts'
+import { type Actor, type Core, faultMessage, HubError, type Log, newId, toErrorBody } from '../core/index.ts'
 import { createCatalogue } from './catalogue.ts'
 import { mcpEndpoint } from './endpoint.ts'
 import { hubServer } from './hub-server.ts'
@@ -77,7 +77,7 @@ async function authenticate(core: Core, log: Log, request: Request): Promise<Pri
   } catch (error) {
     const { status, body } = toErrorBody(error, newId('req'))
     if (!(error instanceof HubError))
-      log.error('mcp authentication failed', { request_id: body.error.request_id, error: String(error) })
+      log.error('mcp authentication failed', { request_id: body.error.request_id, error: faultMessage(error) })
     const challenge = token ? 'Bearer realm="signalbox", error="invalid_token"' : 'Bearer realm="signalbox"'
     return Response.json(body, { status, headers: status === 401 ? { 'www-authenticate': challenge } : {} })
   }

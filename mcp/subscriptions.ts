@@ -1,5 +1,5 @@
 /** Who wants to hear that a run changed, and the watches on core behind it. */
-import { type Actor, type Core, HubError, type Log } from '../core/index.ts'
+import { type Actor, type Core, faultMessage, HubError, type Log } from '../core/index.ts'
 
 /** A run's resources change with every event; subscribers hear of it at most this often. */
 const EVERY_MS = 1_000
@@ -48,7 +48,7 @@ export function createSubscriptions(core: Core, log: Log, everyMs = EVERY_MS) {
     try {
       for await (const batch of core.runs.watch(actor, runId, { after, signal })) if (batch.length > 0) tell(watched)
     } catch (error) {
-      if (!signal.aborted) log.warn('mcp subscription ended', { run_id: runId, error: String(error) })
+      if (!signal.aborted) log.warn('mcp subscription ended', { run_id: runId, error: faultMessage(error) })
     }
   }
 

@@ -211,7 +211,7 @@ export function scriptedWorld() {
     kind: 'scripted',
     title: 'Scripted',
     builtIn: 'scripted',
-    settings: z.strictObject({ replica: z.boolean().optional() }),
+    settings: z.strictObject({ replica: z.boolean().optional(), files: z.boolean().optional() }),
     capabilities: (settings): Capabilities => ({
       continue: true,
       deltas: true,
@@ -230,7 +230,7 @@ export function scriptedWorld() {
         skills: false,
         mcp_servers: false,
         permissions: true,
-        files: true,
+        files: (settings as { files?: boolean }).files ?? true,
       },
     }),
     open: () => runtime,

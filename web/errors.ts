@@ -2,7 +2,7 @@ import type { Hook } from '@hono/zod-openapi'
 import type { Context } from 'hono'
 import { HTTPException } from 'hono/http-exception'
 import type * as z from 'zod'
-import { type Core, type ErrorBody, HubError, type Log, toErrorBody } from '../core/index.ts'
+import { type Core, type ErrorBody, faultTrace, HubError, type Log, toErrorBody } from '../core/index.ts'
 import type { WebEnv } from './env.ts'
 
 type Answer = (error: unknown, c: Context<WebEnv>) => Response | Promise<Response>
@@ -17,7 +17,7 @@ export function answerError(core: Core, log: Log, page: (body: ErrorBody) => str
     const requestId = c.get('requestId')
     const { status, body } = toErrorBody(error, requestId)
     if (body.error.code === 'internal') {
-      const cause = error instanceof Error ? (error.stack ?? error.message) : String(error)
+      const cause = faultTrace(error)
       log.error('request failed', {
         request_id: requestId,
         method: c.req.method,

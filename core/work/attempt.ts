@@ -1,4 +1,4 @@
-import { HubError } from '../errors.ts'
+import { faultMessage, HubError } from '../errors.ts'
 import {
   type Answer,
   type Cancel,
@@ -95,7 +95,7 @@ export async function attempt(input: AttemptInput): Promise<{ outcome: Outcome; 
     if (runtime.find) {
       const found = await runtime
         .find(ref, turn, io)
-        .catch((error: unknown) => log.warn('find failed', { error: String(error) }))
+        .catch((error: unknown) => log.warn('find failed', { error: faultMessage(error) }))
       if (found) return { ref: found }
       if (found === null) return 'start'
     }
@@ -110,18 +110,18 @@ export async function attempt(input: AttemptInput): Promise<{ outcome: Outcome; 
   async function afterFailedStart(error: unknown): Promise<{ ref: Ref } | { outcome: Outcome }> {
     if (error instanceof RuntimeRejection) return { outcome: failed(error.code, error.message) }
     if (error instanceof HubError) return { outcome: failed(error.code, error.message) }
-    log.warn('start failed without a clear answer', { error: String(error) })
+    log.warn('start failed without a clear answer', { error: faultMessage(error) })
     if (runtime.find) {
       const found = await runtime.find(ref, turn, io).catch(() => undefined)
       if (found) return { ref: found }
       if (found === null && Date.now() >= deadline.getTime())
         return { outcome: failed('deadline_exceeded', 'The runtime did not take the prompt within limits.seconds.') }
       if (found === null)
-        return { outcome: failed('runtime_unavailable', `The runtime did not take the prompt: ${String(error)}`) }
+        return { outcome: failed('runtime_unavailable', `The runtime did not take the prompt: ${faultMessage(error)}`) }
     }
     const snapshot = await ask().catch(() => null)
     if (snapshot && snapshot.status !== 'unknown') return { ref }
-    return { outcome: unknown(`The connection broke while the prompt was handed over: ${String(error)}`) }
+    return { outcome: unknown(`The connection broke while the prompt was handed over: ${faultMessage(error)}`) }
   }
 
   /** Streams, answers, watches the clocks, until the run is over. */
@@ -140,7 +140,7 @@ export async function attempt(input: AttemptInput): Promise<{ outcome: Outcome; 
         await consuming.catch(() => {})
         if (signal.aborted) break
         const snapshot = await ask().catch((error: unknown) => {
-          log.warn('status failed', { error: String(error) })
+          log.warn('status failed', { error: faultMessage(error) })
           return null
         })
         if (signal.aborted) break
@@ -217,7 +217,7 @@ export async function attempt(input: AttemptInput): Promise<{ outcome: Outcome; 
       .then(
         () => 'ended' as const,
         (error: unknown) => {
-          if (!either.aborted) log.warn('stream broke', { error: String(error) })
+          if (!either.aborted) log.warn('stream broke', { error: faultMessage(error) })
           return 'broke' as const
         },
       )
@@ -276,7 +276,7 @@ export async function attempt(input: AttemptInput): Promise<{ outcome: Outcome; 
           ? 'This runtime cannot be told to stop: it may work on by itself.'
           : 'The runtime did not confirm the stop.',
       })
-      log.warn('cancel failed', { error: String(error) })
+      log.warn('cancel failed', { error: faultMessage(error) })
     }
   }
 
@@ -289,7 +289,7 @@ export async function attempt(input: AttemptInput): Promise<{ outcome: Outcome; 
         return await listen(taken)
       } catch (error) {
         if (either.aborted) return
-        log.warn('messages to the run could not be read', { run: turn.runId, error: String(error) })
+        log.warn('messages to the run could not be read', { run: turn.runId, error: faultMessage(error) })
         await pause(1_000, either)
       }
     }
@@ -342,7 +342,7 @@ export async function attempt(input: AttemptInput): Promise<{ outcome: Outcome; 
       } catch (error) {
         if (either.aborted) throw error
         const refused = error instanceof HubError || error instanceof RuntimeRejection
-        log.warn('message to the run failed', { type: message.type, error: String(error) })
+        log.warn('message to the run failed', { type: message.type, error: faultMessage(error) })
         if (refused || tries >= 2) {
           recorder.tell({ type: 'progress', message: `The runtime did not take the ${message.type}.` })
           return 'failed'

@@ -3,6 +3,7 @@ import type { Actor } from '../access/actor.ts'
 import { authorize } from '../access/policy.ts'
 import type { Core, Declared } from '../core.ts'
 import { type Db, notify } from '../database.ts'
+import { faultMessage } from '../errors.ts'
 import type { Log } from '../ports.ts'
 import { users } from '../schema/index.ts'
 import { scrubValue } from '../secrets/scrub-value.ts'
@@ -169,7 +170,7 @@ async function ask(
       status: 'down',
       version: null,
       models: [],
-      message: error instanceof Error ? error.message : String(error),
+      message: faultMessage(error),
       remedy: 'Correct the settings of the runtime, then check it again.',
       checked_at: new Date().toISOString(),
     }

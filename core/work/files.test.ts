@@ -16,3 +16,13 @@ test('a drawing that is text is scrubbed like any other', async () => {
   expect(stored).toContain('<text>')
   expect(stored).not.toContain('canary')
 })
+
+test('files for an agent whose runtime takes none are refused, and no run is made', async () => {
+  const { core, admin } = hub
+  await core.runtimes.create(admin, { name: 'blind', kind: 'scripted', settings: { files: false } })
+  await core.agents.create(admin, { name: 'sightless', runtime: 'blind' })
+  const { id } = await core.files.create(admin, { name: 'a.txt', media_type: 'text/plain', content: Buffer.from('a') })
+  const refused = core.runs.start(admin, { agent: 'sightless', prompt: 'look', files: [id] })
+  await expect(refused).rejects.toMatchObject({ code: 'runtime_cannot' })
+  expect((await core.runs.list(admin, { agent: 'sightless' })).data).toEqual([])
+})

@@ -1,6 +1,6 @@
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { HubError } from '../errors.ts'
+import { faultMessage, HubError } from '../errors.ts'
 import type { InboxEvent, Log, Runtime } from '../ports.ts'
 import type { Capabilities, RuntimeDefinition } from '../shapes.ts'
 import type { Kinds } from './bind.ts'
@@ -62,7 +62,7 @@ export function createPool(input: {
         [...opened.values()].map(({ runtime }) =>
           runtime
             .then((open) => open.close?.())
-            .catch((error: unknown) => input.log.warn('closing a runtime failed', { error: String(error) })),
+            .catch((error: unknown) => input.log.warn('closing a runtime failed', { error: faultMessage(error) })),
         ),
       )
       opened.clear()

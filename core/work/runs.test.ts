@@ -64,6 +64,16 @@ describe('a run', () => {
     expect((await hub.core.runs.stop(hub.admin, started.id)).status).toBe('cancelled')
   })
 
+  test('is refused when its prompt is blank, and nothing is made', async () => {
+    const before = (await hub.core.sessions.list(hub.admin, { limit: 200 })).data.length
+    for (const prompt of ['', '  \n', '\u0000\u0000']) {
+      await expect(hub.core.runs.start(hub.admin, { agent: 'echo', prompt })).rejects.toMatchObject({
+        code: 'invalid_request',
+      })
+    }
+    expect((await hub.core.sessions.list(hub.admin, { limit: 200 })).data).toHaveLength(before)
+  })
+
   test('that is over refuses to be stopped', async () => {
     const done = await run('say:hi')
     await expect(hub.core.runs.stop(hub.admin, done.id)).rejects.toMatchObject({ code: 'run_finished' })

@@ -1,7 +1,7 @@
 import { and, eq, inArray, isNull, lte } from 'drizzle-orm'
 import type { Actor } from '../access/actor.ts'
 import type { Db } from '../database.ts'
-import { HubError } from '../errors.ts'
+import { faultMessage, HubError } from '../errors.ts'
 import type { Log } from '../ports.ts'
 import { agents, runs, schedules, users } from '../schema/index.ts'
 import { type Schedule, ScheduleDefinition } from '../shapes.ts'
@@ -61,7 +61,7 @@ export async function tick(db: Db, kinds: Kinds, log: Log, now = new Date()): Pr
           const runId = await runTick(tx, kinds, schedule, time)
           if (runId !== null) started += 1
         } catch (error) {
-          log.warn('a schedule could not start its run', { schedule: schedule.name, error: String(error) })
+          log.warn('a schedule could not start its run', { schedule: schedule.name, error: faultMessage(error) })
         }
       }
       const [next] = nextTimes(schedule.definition.cron, schedule.definition.timezone, now, 1)

@@ -7,7 +7,7 @@ import { HubError } from '../errors.ts'
 import { newId } from '../id.ts'
 import { agents, artifacts, runs, runtimes, sessions } from '../schema/index.ts'
 import type { AgentDefinition, MessageMode } from '../shapes.ts'
-import { bindRuntimes, type Kinds } from './bind.ts'
+import { bindRuntimes, capabilitiesOf, type Kinds } from './bind.ts'
 import { canonical } from './declared.ts'
 import { CHANNEL } from './log.ts'
 import { OPEN_STATUSES } from './shape.ts'
@@ -41,6 +41,7 @@ export async function startRun(db: Db, kinds: Kinds, actor: Actor, input: NewRun
         input.sessionId === undefined
           ? await openSession(tx, kinds, actor, input)
           : await joinSession(tx, actor, input.sessionId, input.agent)
+      if (input.files.length > 0) await requireFileSupport(tx, kinds, session.runtimeId)
       if (input.mode === 'interrupt') await interruptSession(tx, session.id)
       const id = newId('run')
       const [created] = await tx
@@ -63,7 +64,8 @@ export async function startRun(db: Db, kinds: Kinds, actor: Actor, input: NewRun
         .returning({ id: runs.id })
       // Two at once with one key: the other one won while this one waited. Its new session, if any, goes with this throw.
       if (!created) throw new LostRace()
-      await tx.update(sessions).set({ updatedAt: sql`now()` }).where(eq(sessions.id, session.id))
+      if (input.sessionId !== undefined)
+        await tx.update(sessions).set({ updatedAt: sql`now()` }).where(eq(sessions.id, session.id))
       await notify(tx, CHANNEL, `queued:${id}`)
       return id
     })
@@ -157,6 +159,12 @@ async function requireFiles(tx: Db, actor: Actor, ids: string[]): Promise<void> 
   const lost = ids.filter((id) => !found.some((file) => file.id === id))
   if (lost.length > 0) throw new HubError('file_not_found', `There is no file ${lost.join(', ')}.`)
   for (const { id } of found) authorize(actor, 'observe', { type: 'file', id })
+}
+
+async function requireFileSupport(tx: Db, kinds: Kinds, runtimeId: string): Promise<void> {
+  const [runtime] = await tx.select().from(runtimes).where(eq(runtimes.id, runtimeId))
+  if (runtime && !capabilitiesOf(kinds, runtime).config.files)
+    throw new HubError('runtime_cannot', `Runtime ${runtime.name} takes no files.`)
 }
 
 /** Stops all that the session has open, so that the new run is next. */

@@ -1,5 +1,6 @@
 import { and, eq, sql } from 'drizzle-orm'
 import { type Db, rows } from '../database.ts'
+import { faultMessage } from '../errors.ts'
 import { forgetRequests } from '../idempotency.ts'
 import type { Log } from '../ports.ts'
 import { runs } from '../schema/index.ts'
@@ -51,7 +52,7 @@ export function startUpkeep(input: {
       try {
         await step()
       } catch (error) {
-        if (!stop.signal.aborted) log.error(`upkeep of ${what} failed`, { error: String(error) })
+        if (!stop.signal.aborted) log.error(`upkeep of ${what} failed`, { error: faultMessage(error) })
       }
       await pause(delayMs, stop.signal)
     }

@@ -1,6 +1,6 @@
 import { asc, eq, sql } from 'drizzle-orm'
 import type { Database, Db } from '../database.ts'
-import { HubError } from '../errors.ts'
+import { faultMessage, faultTrace, HubError } from '../errors.ts'
 import { type Log, type RuntimeEvent, RuntimeRejection } from '../ports.ts'
 import { approvals, replicas } from '../schema/index.ts'
 import type { Scrubber } from '../secrets/scrubber.ts'
@@ -100,7 +100,7 @@ export async function startWorker(input: WorkerInput): Promise<Worker> {
             ...(defaults?.concurrency === undefined ? {} : { agentConcurrency: defaults.concurrency }),
           })
       } catch (error) {
-        input.log.error('claiming failed', { error: String(error) })
+        input.log.error('claiming failed', { error: faultMessage(error) })
         await pause(POLL_MS, stopping.signal)
       }
       // Claimed while the hub stops: left, like the others, for the next start.
@@ -135,7 +135,7 @@ export async function startWorker(input: WorkerInput): Promise<Worker> {
         await tellSeen()
       } catch (error) {
         // The leases run out by themselves if this lasts; another replica takes over then and the fence keeps this one out.
-        input.log.error('renewing leases failed', { error: String(error) })
+        input.log.error('renewing leases failed', { error: faultMessage(error) })
       }
     }
   }
@@ -163,8 +163,8 @@ export async function startWorker(input: WorkerInput): Promise<Worker> {
         if (!abort.signal.aborted)
           input.log.error('a run could not be worked on', {
             run: id,
-            error: String(error),
-            stack: error instanceof Error ? error.stack : undefined,
+            error: faultMessage(error),
+            stack: faultTrace(error),
           })
       })
       .finally(() => {
@@ -187,7 +187,7 @@ export async function startWorker(input: WorkerInput): Promise<Worker> {
       deadlineAt: run.deadlineAt,
       onLost: (error) => {
         if (!abort.signal.aborted)
-          input.log.warn('a run is no longer written here', { run: run.id, error: String(error) })
+          input.log.warn('a run is no longer written here', { run: run.id, error: faultMessage(error) })
         abort.abort()
       },
     })
@@ -229,13 +229,11 @@ export async function startWorker(input: WorkerInput): Promise<Worker> {
       }
       const known = error instanceof HubError || error instanceof RuntimeRejection
       const code = known ? error.code : 'runtime_failed'
-      const message = known
-        ? error.message
-        : `The runtime's adapter failed: ${error instanceof Error ? error.message : String(error)}`
+      const message = known ? error.message : `The runtime's adapter failed: ${faultMessage(error)}`
       if (!known)
         input.log.error('a runtime adapter failed', {
           run: run.id,
-          error: error instanceof Error ? error.stack : String(error),
+          error: faultTrace(error),
         })
       await recorder.finish({ status: 'failed', output: null, error: { code, message } }, undefined)
     }
