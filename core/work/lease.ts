@@ -17,6 +17,8 @@ export type Claimed = {
   fence: number
   session: typeof sessions.$inferSelect
   agent: { id: string; name: string; number: number; definition: AgentDefinition }
+  /** Why the run cannot be done at all; null: it can. */
+  broken: string | null
   runtime: { id: string; name: string; version: number; definition: RuntimeDefinition }
   files: (typeof artifacts.$inferSelect)[]
   /** For the model relay; known only here and to the runtime. */
@@ -143,6 +145,9 @@ async function gather(db: Db, kinds: Kinds, taken: RunRow[], placement: string):
   const claimed = taken.map((run): Claimed => {
     const about = found.find(({ runId }) => runId === run.id)!
     const { definition, ...runtime } = about.runtime
+    // Parsed again, so that a version stored by an older hub gets the defaults of what came later. One that is not valid
+    // any more fails its own run, not the claim of all the others.
+    const parsed = AgentDefinition.safeParse(about.definition)
     return {
       run,
       fence: run.fence,
@@ -151,9 +156,9 @@ async function gather(db: Db, kinds: Kinds, taken: RunRow[], placement: string):
         id: about.agent.id,
         name: about.agent.name,
         number: about.agent.number,
-        // Parsed again, so that a version stored by an older hub gets the defaults of what came later.
-        definition: AgentDefinition.parse(about.definition),
+        definition: parsed.success ? parsed.data : AgentDefinition.parse({}),
       },
+      broken: parsed.success ? null : `Version ${run.agentVersion} of agent ${about.agent.name} is not valid any more.`,
       runtime: { id: runtime.id, name: runtime.name, version: runtime.version, definition },
       files: run.input.files.flatMap((id) => files.filter((file) => file.id === id)),
       modelToken: `sbs_${randomBytes(32).toString('base64url')}`,

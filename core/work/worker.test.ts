@@ -202,3 +202,17 @@ test('a run is not taken while a later one of its session is at work', async () 
   expect(taken.map(({ run }) => run.id)).not.toContain(id)
   await database.db.update(runs).set({ leaseUntil: sql`now()` }).where(eq(runs.id, later.id))
 })
+
+test('an agent version that is not valid any more fails its own run and no other', async () => {
+  await hub.core.agents.create(hub.admin, { name: 'outdated', runtime: 'scripted' })
+  const [bad, good] = [
+    await hub.core.runs.start(hub.admin, { agent: 'outdated', prompt: 'say:x' }),
+    await start('say:fine'),
+  ]
+  await database.db.execute(
+    sql`update versions set definition = '{"limits": "none"}' where subject_id = (select agent_id from runs where id = ${bad.id})`,
+  )
+  await hub.core.startWorker()
+  expect(await wait(bad.id)).toMatchObject({ status: 'failed', error: { code: 'invalid_config' } })
+  expect(await wait(good.id)).toMatchObject({ status: 'succeeded', output: 'fine' })
+})

@@ -193,6 +193,7 @@ export async function startWorker(input: WorkerInput): Promise<Worker> {
     })
     const deadline = run.deadlineAt ?? new Date(Date.now() + (limits.seconds ?? DEFAULTS.seconds) * 1_000)
     try {
+      if (claimed.broken !== null) throw new HubError('invalid_config', claimed.broken)
       const runtime = await input.pool.open(claimed.runtime)
       // Not begun yet: the next start or another replica may send the prompt.
       AbortSignal.any([abort.signal, stopping.signal]).throwIfAborted()
