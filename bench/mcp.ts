@@ -92,7 +92,8 @@ async function announced(child: ChildProcess): Promise<McpServers> {
   return JSON.parse(line) as McpServers
 }
 
-type Call = { headers: Record<string, string>; body: string }
+/** `body` by the id of the request, which no other open request of a session may have. */
+type Call = { headers: Record<string, string>; body(id: number): string }
 
 const accepted = ({ token }: McpServers) => ({
   authorization: `Bearer ${token}`,
@@ -100,13 +101,10 @@ const accepted = ({ token }: McpServers) => ({
   accept: 'application/json, text/event-stream',
 })
 
-const call = ({ runId }: McpServers, meta: Record<string, unknown>) =>
-  JSON.stringify({
-    jsonrpc: '2.0',
-    id: 1,
-    method: 'tools/call',
-    params: { name: 'run_get', arguments: { run_id: runId }, ...meta },
-  })
+const call = ({ runId }: McpServers, meta: Record<string, unknown>) => {
+  const params = { name: 'run_get', arguments: { run_id: runId }, ...meta }
+  return (id: number) => JSON.stringify({ jsonrpc: '2.0', id, method: 'tools/call', params })
+}
 
 function modernCall(servers: McpServers): Call {
   const revision = '2026-07-28'
@@ -140,6 +138,7 @@ type Measured = { perSecond: number; p50: number; cpuMs: number }
 async function load({ cpu, runId }: McpServers, url: string, made: Call): Promise<Measured> {
   const agent = new Agent({ keepAlive: true, maxSockets: AT_ONCE })
   const latencies: number[] = []
+  let id = 0
   const startedAt = performance.now()
   const from = startedAt + WARM_UP_MS
   const until = from + MEASURED_MS
@@ -147,7 +146,7 @@ async function load({ cpu, runId }: McpServers, url: string, made: Call): Promis
   const caller = async () => {
     for (let sent = performance.now(); sent < until; sent = performance.now()) {
       if (sent >= from) cpuAtStart ??= cpuMicros(cpu)
-      const answer = await post(agent, url, made)
+      const answer = await post(agent, url, made.headers, made.body(++id))
       if (!answer.includes(runId)) throw new Error(`not the answer: ${answer.slice(0, 500)}`)
       if (sent >= from) latencies.push(performance.now() - sent)
     }
@@ -165,7 +164,7 @@ async function load({ cpu, runId }: McpServers, url: string, made: Call): Promis
 
 const cpuMicros = async (url: string): Promise<number> => Number(await (await fetch(url)).text())
 
-function post(agent: Agent, url: string, { headers, body }: Call): Promise<string> {
+function post(agent: Agent, url: string, headers: Record<string, string>, body: string): Promise<string> {
   return new Promise((resolve, reject) => {
     const sent = request(
       url,
