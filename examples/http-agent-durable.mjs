@@ -22,6 +22,7 @@ async function work({ run_id, input }, tell, signal) {
 }
 
 function start(request) {
+  console.log(`started ${request.run_id}`)
   const run = {
     status: 'running',
     output: '',
